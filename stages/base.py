@@ -1,0 +1,68 @@
+"""What every stage is made of: a name, what it needs, its settings, and the function that does the work."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Settings(BaseModel):
+    """Base of every stage's settings: unknown keys are refused, values never change once loaded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Progress(Protocol):
+    """Told by a stage how far it is."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
+def silent(done: int, total: int, note: str = "") -> None:
+    """The progress of somebody who does not want to know."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One stage's work on one clip.
+
+    Attributes:
+        inputs: for every stage named in `needs`, the folder that it published.
+        output: an empty folder, private to this call until the stage returns; published by the caller.
+        scratch: a folder that survives a killed process, for checkpoints; emptied once the stage is published.
+        settings: this stage's settings; the fingerprint covers exactly these.
+        engine: the engine that `Stage.engine` chose.
+        progress: to be called now and then.
+    """
+
+    inputs: Mapping[str, Path]
+    output: Path
+    scratch: Path
+    settings: Any
+    engine: str
+    progress: Progress = silent
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A row in the table of stages.
+
+    Attributes:
+        name: the folder's name in the workspace, and the section of the configuration.
+        version: part of the fingerprint; raised when the stage's results change for equal inputs.
+        needs: stages whose folders it reads.
+        settings: the schema of its section of the configuration.
+        run: does the work; returns the facts worth showing (JSON-able), kept in the manifest as `summary`.
+        engine: from its settings to the name of the engine that will run ("auto" resolved).
+        title: what a person reads while it runs.
+    """
+
+    name: str
+    version: int
+    needs: tuple[str, ...]
+    settings: type[Settings]
+    run: Callable[[Work], dict[str, Any]]
+    engine: Callable[[Any], str]
+    title: str
