@@ -1,6 +1,5 @@
 """Engine "numba": the CPU renderer, compiled on first use and cached on disk, with its gradient written by hand."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.rasterizer import kernels
-from models.rasterizer.threads import num_threads, share
+from models.rasterizer.threads import num_threads, scratch, share
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
@@ -121,26 +120,6 @@ def _bands(scene: _Scene, splats: _Splats) -> Iterator[_Band]:
         top = bottom
 
 
-class _Scratch(threading.local):
-    """Memory kept from call to call, since fresh memory costs a page fault for every 4 KB; one for each thread."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Floats] = {}
-
-    def empty(self, name: str, rows: int, columns: int) -> Floats:
-        if name not in self.kept or self.kept[name].size < rows * columns:
-            self.kept[name] = np.empty(rows * columns * 5 // 4, np.float32)
-        return self.kept[name][: rows * columns].reshape(rows, columns)
-
-    def zeros(self, name: str, rows: int, columns: int) -> Floats:
-        array = self.empty(name, rows, columns)
-        array[:] = 0
-        return array
-
-
-_scratch = _Scratch()
-
-
 class _Render(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -175,9 +154,9 @@ class _Render(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         scene, splats = ctx.scene, ctx.splats
         received = tuple(tensor.contiguous().numpy() for tensor in upstream)
-        sums = _scratch.zeros("sums", len(splats.rects), kernels.SLOT_FIELDS)
+        sums = scratch.zeros("sums", len(splats.rects), kernels.SLOT_FIELDS)
         for band in _bands(scene, splats):
-            slots = _scratch.empty("slots", len(band.tile_splats), kernels.SLOT_FIELDS)
+            slots = scratch.empty("slots", len(band.tile_splats), kernels.SLOT_FIELDS)
 
             def unshade(first: int, last: int, band: _Band = band, slots: Floats = slots) -> None:
                 kernels.unshade(
