@@ -115,7 +115,9 @@ def _bands(scene: _Scene, splats: _Splats) -> Iterator[_Band]:
         tile_starts = np.empty((bottom - top) * scene.tiles_x + 1, np.int64)
         tile_splats = np.empty(pairs, np.int32)
         slot_starts = np.empty(len(splats.rects) + 1, np.int64)
-        kernels.bin_splats(splats.order, splats.rects, top, bottom, scene.tiles_x, tile_starts, tile_splats, slot_starts)
+        kernels.bin_splats(
+            splats.order, splats.rects, top, bottom, scene.tiles_x, tile_starts, tile_splats, slot_starts
+        )
         yield _Band(top * kernels.TILE, tile_starts, tile_splats, slot_starts)
         top = bottom
 

@@ -95,7 +95,9 @@ def project(first, last, means, covariances, colors, opacities, camera, width, h
         if not (NEAR <= z <= FAR and opacity >= MIN_ALPHA and math.isfinite(opacity + color_sum)):
             continue
         u, v, clamped_u, clamped_v = _camera_rays(means, camera, width, height, i)
-        xx, xy, yy = _image_covariance(covariances[i], fx / z, -fx * clamped_u / z, fy / z, -fy * clamped_v / z)
+        xx, xy, yy = _image_covariance(
+            covariances[i], fx / z, -fx * clamped_u / z, fy / z, -fy * clamped_v / z
+        )
         determinant = xx * yy - xy * xy
         if not (xx > 0 and yy > 0 and determinant > 0 and math.isfinite(determinant)):
             continue
@@ -195,13 +197,20 @@ def _blocks_under(splat, left, top):  # type: ignore[no-untyped-def]
     y0 = max(np.float32(0), y - splat[REACH_Y])
     x1 = min(np.float32(TILE - 1), x + splat[REACH_X])
     y1 = min(np.float32(TILE - 1), y + splat[REACH_Y])
-    return int(x0) // BLOCK_COLUMNS, int(x1) // BLOCK_COLUMNS + 1, int(y0) // BLOCK_ROWS, int(y1) // BLOCK_ROWS + 1
+    return (
+        int(x0) // BLOCK_COLUMNS,
+        int(x1) // BLOCK_COLUMNS + 1,
+        int(y0) // BLOCK_ROWS,
+        int(y1) // BLOCK_ROWS + 1,
+    )
 
 
 @_compiled
 def _alpha(splat, dx, dy):  # type: ignore[no-untyped-def]
     """Opacity times the Gaussian at offsets (dx, dy) from its mean, not yet capped; 0 below MIN_ALPHA."""
-    exponent = (splat[FORM_XX] * dx + splat[FORM_XY] * dy) * dx + (splat[FORM_YY] * dy * dy + splat[LOG_OPACITY])
+    exponent = (splat[FORM_XX] * dx + splat[FORM_XY] * dy) * dx + (
+        splat[FORM_YY] * dy * dy + splat[LOG_OPACITY]
+    )
     value = exp2(where(exponent > np.float32(-9), exponent, np.float32(-9)))
     return where(value >= np.float32(MIN_ALPHA), value, np.float32(0))
 
@@ -251,7 +260,9 @@ def shade(first, last, top, width, height, tile_starts, tile_splats, splats, col
             block_left, block_right, block_top, block_bottom = _blocks_under(splat, left_pixel, top_pixel)
             for block_x in range(block_left, block_right):
                 dx = columns + (np.float32(left_pixel + block_x * BLOCK_COLUMNS + 0.5) - splat[MEAN_X])
-                dy = rows + (np.float32(top_pixel + block_top * BLOCK_ROWS - BLOCK_ROWS + 0.5) - splat[MEAN_Y])
+                dy = rows + (
+                    np.float32(top_pixel + block_top * BLOCK_ROWS - BLOCK_ROWS + 0.5) - splat[MEAN_Y]
+                )
                 for block_y in range(block_top, block_bottom):
                     dy += np.float32(BLOCK_ROWS)
                     at = (block_y * BLOCKS_PER_TILE + block_x) * 5 * WIDTH
@@ -312,7 +323,21 @@ def _load_upstream(tile_left, tile_top, width, height, pictures, upstream, plane
 
 
 @_compiled
-def unshade(first, last, top, width, height, tile_starts, tile_splats, splats, rects, slot_starts, pictures, upstream, slots):  # type: ignore[no-untyped-def]
+def unshade(
+    first,
+    last,
+    top,
+    width,
+    height,
+    tile_starts,
+    tile_splats,
+    splats,
+    rects,
+    slot_starts,
+    pictures,
+    upstream,
+    slots,
+):  # type: ignore[no-untyped-def]
     """The gradient of `shade` for the tiles [first, last): each splat's sums over each tile's pixels, into its slot."""
     columns, rows = lane_columns(), lane_rows()
     tiles_x = (width + TILE - 1) // TILE
@@ -347,7 +372,9 @@ def unshade(first, last, top, width, height, tile_starts, tile_splats, splats, r
             for block_x in range(block_left, block_right):
                 dx = columns + (np.float32(left_pixel + block_x * BLOCK_COLUMNS + 0.5) - splat[MEAN_X])
                 column_1, column_y, column_yy = zero, zero, zero
-                dy = rows + (np.float32(top_pixel + block_top * BLOCK_ROWS - BLOCK_ROWS + 0.5) - splat[MEAN_Y])
+                dy = rows + (
+                    np.float32(top_pixel + block_top * BLOCK_ROWS - BLOCK_ROWS + 0.5) - splat[MEAN_Y]
+                )
                 for block_y in range(block_top, block_bottom):
                     dy += np.float32(BLOCK_ROWS)
                     at = (block_y * BLOCKS_PER_TILE + block_x) * 7 * WIDTH
@@ -424,7 +451,11 @@ def unproject(first, last, rects, sums, means, covariances, opacities, camera, w
         # dL/d(image covariance) = Q M Q / 2, M the second moments of the slopes
         axx, axy = qxx * s[SUM_XX] + qxy * s[SUM_XY], qxx * s[SUM_XY] + qxy * s[SUM_YY]
         ayx, ayy = qxy * s[SUM_XX] + qyy * s[SUM_XY], qxy * s[SUM_XY] + qyy * s[SUM_YY]
-        vxx, vxy, vyy = 0.5 * (axx * qxx + axy * qxy), 0.5 * (axx * qxy + axy * qyy), 0.5 * (ayx * qxy + ayy * qyy)
+        vxx, vxy, vyy = (
+            0.5 * (axx * qxx + axy * qxy),
+            0.5 * (axx * qxy + axy * qyy),
+            0.5 * (ayx * qxy + ayy * qyy),
+        )
 
         # dL/dC = J^T V J
         g02, g12 = j00 * (vxx * j02 + vxy * j12), j11 * (vxy * j02 + vyy * j12)
@@ -449,6 +480,5 @@ def unproject(first, last, rects, sums, means, covariances, opacities, camera, w
         d_v = fy * d_y + (-fy / z * d_j12 if v == clamped_v else 0.0)
         d_means[i, 0], d_means[i, 1] = d_u / z, d_v / z
         d_means[i, 2] = (
-            s[SLOT_DEPTH]
-            - (u * d_u + v * d_v + j00 * d_j00 + j02 * d_j02 + j11 * d_j11 + j12 * d_j12) / z
+            s[SLOT_DEPTH] - (u * d_u + v * d_v + j00 * d_j00 + j02 * d_j02 + j11 * d_j11 + j12 * d_j12) / z
         )

@@ -101,4 +101,6 @@ def _check_shapes(
     for name, (tensor, shapes) in alternatives.items():
         if tuple(tensor.shape) not in shapes:
             expected = " or ".join(str(shape) for shape in sorted(shapes))
-            raise ValueError(f"{name} must be {expected} with means {tuple(means.shape)}, not {tuple(tensor.shape)}")
+            raise ValueError(
+                f"{name} must be {expected} with means {tuple(means.shape)}, not {tuple(tensor.shape)}"
+            )

@@ -30,7 +30,9 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
         ValueError: if they are not two pictures of the same shape.
     """
     if image.shape != target.shape or image.dim() != 3 or not image.numel():
-        raise ValueError(f"SSIM needs two pictures (H, W, C), not {tuple(image.shape)}, {tuple(target.shape)}")
+        raise ValueError(
+            f"SSIM needs two pictures (H, W, C), not {tuple(image.shape)}, {tuple(target.shape)}"
+        )
     compiled = image.device.type == "cpu" and image.dtype == target.dtype == torch.float32
     if compiled and not target.requires_grad and image[0].numel() >= WIDTH:
         return _Similarity.apply(image, target)
@@ -43,7 +45,9 @@ def _by_convolution(image: Tensor, target: Tensor) -> Tensor:
     kernel = torch.outer(window, window).expand(channels, 1, TAPS, TAPS)
 
     def blur(picture: Tensor) -> Tensor:
-        return torch.nn.functional.conv2d(picture.movedim(-1, 0)[None], kernel, padding=RADIUS, groups=channels)
+        return torch.nn.functional.conv2d(
+            picture.movedim(-1, 0)[None], kernel, padding=RADIUS, groups=channels
+        )
 
     mean_a, mean_b = blur(image), blur(target)
     squares = blur(image * image + target * target) - mean_a**2 - mean_b**2
