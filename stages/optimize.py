@@ -24,8 +24,12 @@ CHECKPOINT = "checkpoint.pt"
 class OptimizeSettings(Settings, OptimiserSettings):
     """The `optimize` section of the configuration."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
-    body_model: Path | None = Field(None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto: cuda where there is one"
+    )
+    body_model: Path | None = Field(
+        default=None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body"
+    )
 
 
 def engine(settings: OptimizeSettings) -> str:
@@ -85,14 +89,14 @@ class CheckpointFile:
 class _Pictures(Sequence[NDArray[np.uint8]]):
     """The numbered pictures of a folder, read when they are asked for."""
 
-    def __init__(self, folder: Path, count: int, flag: int) -> None:
-        self.folder, self.count, self.flag = folder, count, flag
+    def __init__(self, folder: Path, length: int, flag: int) -> None:
+        self.folder, self.length, self.flag = folder, length, flag
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     def __getitem__(self, index: Any) -> Any:
-        path = self.folder / f"{range(self.count)[index]:06d}.png"
+        path = self.folder / f"{range(self.length)[index]:06d}.png"
         picture = cv2.imread(str(path), self.flag)
         if picture is None:
             raise StageError(f"{path}: the picture is missing or damaged.", "Run again with --redo frames.")

@@ -86,9 +86,9 @@ class _QuadraticForm(torch.autograd.Function):
         return (x * product).sum()
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
         (product,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return 2 * gradient * product, None
+        return 2 * gradients[0] * product, None
 
 
 def _laplacian_energy(nearest: np.ndarray) -> Tensor:
