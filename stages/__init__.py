@@ -1,0 +1,5 @@
+"""The table of the stages, in the order in which they run."""
+
+from stages.base import Stage
+
+STAGES: tuple[Stage, ...] = ()
