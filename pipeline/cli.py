@@ -126,6 +126,11 @@ def _failures_told(debug: bool, resume: str = "") -> Iterator[None]:
         again = f"\nGo on with: {resume}" if resume and error.exit_status == 1 else ""
         say(f"Error: {error}{again}", Console(stderr=True))
         raise typer.Exit(error.exit_status) from None
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        say(f"Error: {type(error).__name__}: {error}\n--debug shows where.", Console(stderr=True))
+        raise typer.Exit(1) from None
     except KeyboardInterrupt as error:
         say(f"Stopped; what is finished stays.\nGo on with: {resume}", Console(stderr=True))
         number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT

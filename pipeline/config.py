@@ -103,7 +103,7 @@ def load(
             sources += [_nested(key.split("."), value, f"--{option}") for key in OPTIONS[option]]
     sources.append(_nested(["frames", "video"], str(video), "VIDEO"))
     for source, origin in sources:
-        values = _merged(values, source)
+        values = _merged(values, _sections(source, origin))
         origins |= origin
     return _validated(values, origins)
 
@@ -132,6 +132,21 @@ def _absolute(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _absolute(inner) for name, inner in value.items()}
     return value.expanduser().absolute() if isinstance(value, Path) else value
+
+
+def _sections(source: Values, origins: Origins) -> Values:
+    """The source, its empty sections left out; one that holds no keys would hide what others say."""
+    for name, value in source.items():
+        if name in schema().model_fields and not isinstance(value, (dict, type(None))):
+            raise InputError(
+                f"{name} ({origins[name,]}) is a section with keys of its own, not {str(value)[:60]!r}.",
+                f"Set one of them: {_names(_model(schema().model_fields[name].annotation))}.",
+            )
+    return {name: value for name, value in source.items() if value is not None}
+
+
+def _names(model: type[BaseModel] | None) -> str:
+    return ", ".join(model.model_fields) if model else ""
 
 
 def _merged(base: Values, over: Values) -> Values:

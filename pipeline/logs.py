@@ -1,12 +1,12 @@
 """The log file of a run: versions, machine, settings, times, and every traceback."""
 
+import contextlib
 import json
 import logging
 import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from stages.base import Settings
 _PACKAGES = ("hsplat-pipeline", "torch", "gsplat", "numba", "mediapipe", "luigi", "numpy", "av")
 
 
-@contextmanager
+@contextlib.contextmanager
 def logging_to(path: Path, debug: bool = False) -> Iterator[None]:
     """Sends this process's log and Python's warnings to a file for a while; the console stays quiet."""
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
@@ -35,7 +35,8 @@ def logging_to(path: Path, debug: bool = False) -> Iterator[None]:
         logging.raiseExceptions = raising
         root.setLevel(level)
         root.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):  # what a full disk did not take
+            handler.close()
 
 
 def log_circumstances(log: logging.Logger, configuration: Settings) -> None:

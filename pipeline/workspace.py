@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -117,26 +117,23 @@ class Workspace:
         Raises:
             InputError: it is another video's, not a workspace, in use, or cannot be written.
         """
-        if self.folder.is_dir() and not self.record_path.exists() and any(self._strangers()):
+        if self.folder.is_dir() and not self._is_ours() and any(self.folder.iterdir()):
             raise InputError(
                 f"{self.folder} is not a workspace, and not empty.",
                 "Give a new or empty folder with --workspace.",
             )
-        try:
-            self.logs.mkdir(parents=True, exist_ok=True)
-            lock = Lock(self.folder / "lock").__enter__()
-        except OSError as error:
-            raise self._unwritable(error) from error
-        try:
-            self._check_owner(video)
-            self._recover()
+        with ExitStack() as held:
+            try:
+                self.logs.mkdir(parents=True, exist_ok=True)
+                held.enter_context(Lock(self.folder / "lock"))
+                self._check_owner(video)
+                self._recover()
+            except OSError as error:
+                raise self._unwritable(error) from error
             yield
-        finally:
-            lock.__exit__(None, None, None)
 
-    def _strangers(self) -> Iterator[Path]:
-        ours = {"lock", "logs", "hashes.json"}
-        return (entry for entry in self.folder.iterdir() if entry.name not in ours)
+    def _is_ours(self) -> bool:
+        return self.record_path.exists() or (self.logs.is_dir() and (self.folder / "lock").is_file())
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(
