@@ -82,7 +82,7 @@ def run(
     }  # fmt: skip
     video = video.expanduser().absolute()
     place = Workspace(workspace or default_folder(video))
-    with _failures_told(debug, _resume_call(sys.argv[1:])), terminable():
+    with _failures_told(debug, resume_call(sys.argv[1:])), terminable():
         configuration = config.load(video, preset, config_file, assignments or (), options)
         with console.reporter(Console(stderr=True)) as reporter:
             run_clip(video, place, configuration, reporter, until, redo or (), debug)
@@ -137,7 +137,7 @@ def _failures_told(debug: bool, resume: str = "") -> Iterator[None]:
         raise typer.Exit(128 + number) from None
 
 
-def _resume_call(arguments: list[str]) -> str:
+def resume_call(arguments: list[str]) -> str:
     """The call that goes on from here: the same, without starting anything anew a second time."""
     kept = [
         argument
