@@ -69,7 +69,9 @@ def work(work: Work) -> dict[str, Any]:
         time.sleep(60)
     (work.output / "half").unlink()
     text = [(folder / "result.txt").read_text() for folder in work.inputs.values()]
-    (work.output / "result.txt").write_text("".join([*text, f"{name} {work.settings.model_dump(mode='json')}\n"]))
+    (work.output / "result.txt").write_text(
+        "".join([*text, f"{name} {work.settings.model_dump(mode='json')}\n"])
+    )
     return {"files": {"result.txt": f"what {name} found"}}
 
 

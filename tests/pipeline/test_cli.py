@@ -79,7 +79,10 @@ def test_status_writes_nothing(call: Call, video: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def found(*states: str) -> None:
-        made = [doctor.Check(f"thing {n}", state, "seen", "mend it" * (state != "ok")) for n, state in enumerate(states)]
+        made = [
+            doctor.Check(f"thing {n}", state, "seen", "mend it" * (state != "ok"))
+            for n, state in enumerate(states)
+        ]
         monkeypatch.setattr(cli, "examine", lambda folder: made)
 
     return found
@@ -87,7 +90,11 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.mark.parametrize(("states", "status"), [(("ok", "absent"), 0), (("ok", "absent", "missing"), 1)])
 def test_doctor_fails_only_for_what_is_needed(
-    call: Call, checks: Callable[..., None], capsys: pytest.CaptureFixture[str], states: tuple[str, ...], status: int
+    call: Call,
+    checks: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    states: tuple[str, ...],
+    status: int,
 ) -> None:
     checks(*states)
     assert call("doctor") == status
@@ -96,7 +103,9 @@ def test_doctor_fails_only_for_what_is_needed(
     assert [check["state"] for check in json.loads(capsys.readouterr().out)] == list(states)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["status", "--help"], ["doctor", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["status", "--help"], ["doctor", "--help"]]
+)
 def test_help(call: Call, arguments: list[str]) -> None:
     assert call(*arguments) == 0
 

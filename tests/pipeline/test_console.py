@@ -19,7 +19,8 @@ EXPORT = Step(FAKES[5], ExportSettings(), "embedded", {}, {})
 def manifest(**changes: object) -> Manifest:
     facts = {
         "stage": "masks", "version": 1, "engine": "embedded", "settings": {}, "files": {}, "needs": {},
-        "fingerprint": "", "finished": now(), "seconds": 75.2, "peak_memory": 3 * 2**29, "summary": {}, "outputs": {},
+        "fingerprint": "", "finished": now(), "seconds": 75.2, "peak_memory": 3 * 2**29,
+        "summary": {}, "outputs": {},
     }  # fmt: skip
     return Manifest.model_validate(facts | changes)
 
@@ -81,7 +82,9 @@ def test_a_long_stage_says_now_and_then_how_far_it_is(monkeypatch: pytest.Monkey
 def test_outputs_with_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     output = {"size": 1, "mtime_ns": 1, "sha256": ""}
-    made = manifest(outputs={"a.ply": output, "report.html": output}, summary={"files": {"report.html": "the report"}})
+    made = manifest(
+        outputs={"a.ply": output, "report.html": output}, summary={"files": {"report.html": "the report"}}
+    )
     assert console.outputs(tmp_path / "export", made) == "export/report.html  the report"
     bare = manifest(outputs={"a.ply": output})
     assert console.outputs(Path("/elsewhere"), bare) == "/elsewhere/a.ply"
@@ -92,7 +95,9 @@ def test_columns_are_aligned() -> None:
     assert table([]) == ""
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.04, "0.0 s"), (42.4, "42 s"), (150, "2 min"), (7200, "2.0 h")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (42.4, "42 s"), (150, "2 min"), (7200, "2.0 h")]
+)
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 

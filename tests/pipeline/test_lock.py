@@ -11,7 +11,9 @@ import pytest
 from models.errors import InputError
 from pipeline.lock import Lock, holder
 
-HOLD = "import sys, time, pathlib; from pipeline.lock import Lock; Lock(pathlib.Path(sys.argv[1])).__enter__(); "
+HOLD = (
+    "import sys, time, pathlib; from pipeline.lock import Lock; Lock(pathlib.Path(sys.argv[1])).__enter__(); "
+)
 
 
 @pytest.fixture

@@ -322,7 +322,12 @@ def test_a_read_only_file_system_is_refused(
 
 
 def test_a_disk_that_fills_up_in_a_stage_is_told_and_mended(
-    call: Call, video: Path, ran: Ran, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Call,
+    video: Path,
+    ran: Ran,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     real = workspace.listed
 
@@ -372,7 +377,9 @@ def test_a_wrong_option_is_a_wrong_call(call: Call, video: Path) -> None:
 def test_the_log_has_versions_machine_settings_and_times(call: Call, video: Path, folder: Path) -> None:
     call("run", video)
     log = next((folder / "logs").iterdir()).read_text()
-    assert all(text in log for text in ("python 3.", "torch ", "cores", "configuration {", "optimize: missing"))
+    assert all(
+        text in log for text in ("python 3.", "torch ", "cores", "configuration {", "optimize: missing")
+    )
     assert "StageTask" in log  # Luigi's own words go here and not to the console
 
 
@@ -384,5 +391,3 @@ def test_the_console_stays_quiet_about_luigi(
     assert "luigi" not in (said.out + said.err).lower()
     assert "frames: do frames (embedded)" in said.err
     assert said.out.split() == ["clip.hsplat/export/result.txt", "what", "export", "found"]
-
-

@@ -152,14 +152,20 @@ def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "Documents"
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="not a workspace"), Workspace(folder).open_for(tmp_path / "clip.mp4"):
+    with (
+        pytest.raises(InputError, match="not a workspace"),
+        Workspace(folder).open_for(tmp_path / "clip.mp4"),
+    ):
         pass
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
 def test_a_file_in_the_workspaces_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="cannot be written"), Workspace(tmp_path / "file").open_for(tmp_path):
+    with (
+        pytest.raises(InputError, match="cannot be written"),
+        Workspace(tmp_path / "file").open_for(tmp_path),
+    ):
         pass
     assert (tmp_path / "file").read_text() == "mine"
 
