@@ -60,6 +60,8 @@ def run_clip(
             states = [state(workspace, step) for step in steps if step.stage.name in names]
             for each in states:
                 log.info("%s: %s %s", each.step.stage.name, each.name, each.reason)
+                if each.done:
+                    workspace.tidy(each.step.stage.name)
             reporter.planned(states)
             if not all(each.done for each in states):
                 from pipeline.tasks import run_chain  # Luigi takes its time to load; often there is no work
