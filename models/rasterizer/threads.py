@@ -1,0 +1,53 @@
+"""The embedded engine's threads: the kernels release Python's lock, so an ordinary pool runs them side by side."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+_count = 0
+
+
+def num_threads() -> int:
+    """How many threads the embedded engine uses: as set, else OMP_NUM_THREADS, else one for every usable core."""
+    return _count or _default_count()
+
+
+def set_num_threads(count: int) -> None:
+    """Choose how many threads the embedded engine uses. Results do not depend on it.
+
+    Raises:
+        ValueError: if count is not positive.
+    """
+    global _count
+    if count < 1:
+        raise ValueError(f"the number of threads must be at least 1, not {count}")
+    _count = count
+
+
+def _default_count() -> int:
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pool(count: int, process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="rasterizer")
+
+
+def share(work: Callable[[int, int], None], bounds: list[int]) -> None:
+    """Call work(bounds[i], bounds[i + 1]) for every i, on several threads if there are several parts.
+
+    The calling thread takes the first part. A pool is not inherited by a forked process, hence its id in the key.
+    """
+    parts = list(zip(bounds[:-1], bounds[1:], strict=True))
+    if len(parts) == 1:
+        work(*parts[0])
+        return
+    pool = _pool(num_threads() - 1, os.getpid())
+    others = [pool.submit(work, *part) for part in parts[1:]]
+    work(*parts[0])
+    for other in others:
+        other.result()

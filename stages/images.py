@@ -1,0 +1,50 @@
+"""Pictures on disk: PNG in and out, failing loudly."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+PNG_COMPRESSION = 1  # of 9: three times as fast as the default for a tenth more bytes
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write a PNG.
+
+    Args:
+        image: (H, W, 3) RGB or (H, W) grey, uint8.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    # imencode, since imwrite leaves a cut file behind without a word when the disk is full
+    _, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
+    path.write_bytes(data.tobytes())
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as (H, W, 3) RGB uint8.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+        ValueError: it is no picture.
+    """
+    return np.asarray(cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def read_grey(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as (H, W) grey uint8; raises as `read_image` does."""
+    return np.asarray(_decode(path, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
+
+
+def _decode(path: Path, mode: int) -> NDArray[np.uint8]:
+    data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    try:
+        image = cv2.imdecode(data, mode) if data.size else None
+    except cv2.error:  # for one, more pixels than OpenCV's limit
+        image = None
+    if image is None:
+        raise ValueError(f"{path} is not a picture")
+    return np.asarray(image, dtype=np.uint8)

@@ -1,0 +1,125 @@
+"""Writing videos, and no child process left behind."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from models.errors import StageError
+from stages import video
+from stages.probe import probe
+from stages.video import ffmpeg_executable, read_video, write_video
+from tests.stages.conftest import MakeClip
+
+
+def greys(count: int, height: int = 48, width: int = 64) -> Iterator[NDArray[np.uint8]]:
+    return (np.full((height, width, 3), 10 * index, dtype=np.uint8) for index in range(count))
+
+
+@pytest.fixture(autouse=True)
+def no_child_left() -> Iterator[None]:
+    yield
+    assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+
+
+def test_written_pictures_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "Übersicht 1.mp4"
+    colours = np.zeros((12, 96, 128, 3), dtype=np.uint8)
+    colours[:, :, :64] = [200, 30, 60]
+    colours[:, :, 64:] = [20, 160, 90]
+    assert write_video(path, iter(colours), fps=12.5) == 12
+    info = probe(path)
+    assert (info.width, info.height, len(info.times)) == (128, 96, 12)
+    assert info.rate == pytest.approx(12.5, rel=1e-3)
+    back = [image for _, image in read_video(info, (128, 96), every=1 / 12.5)]
+    assert len(back) == 12
+    for part in (slice(4, 60), slice(68, 124)):
+        np.testing.assert_allclose(
+            back[5][:, part].mean(axis=(0, 1)), colours[5][:, part].mean(axis=(0, 1)), atol=3
+        )
+
+
+def test_browsers_can_play_it(tmp_path: Path) -> None:
+    path = tmp_path / "odd.mp4"
+    write_video(path, greys(10, height=47, width=63), fps=15)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert (stream.width, stream.height) == (64, 48)
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat"), "the index comes first, so playing starts at once"
+
+
+def test_pictures_need_one_size(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with pytest.raises(ValueError, match="picture 3"):
+        write_video(path, [*greys(3), *greys(1, height=50)], fps=15)
+    assert not path.exists()
+
+
+def test_no_pictures(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        write_video(tmp_path / "out.mp4", [], fps=15)
+
+
+def test_failure_of_the_pictures_source_ends_ffmpeg(tmp_path: Path) -> None:
+    def broken() -> Iterator[NDArray[np.uint8]]:
+        yield from greys(2)
+        raise RuntimeError("renderer")
+
+    with pytest.raises(RuntimeError, match="renderer"):
+        write_video(tmp_path / "out.mp4", broken(), fps=15)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_folder_missing(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="No such file"):
+        write_video(tmp_path / "nowhere" / "out.mp4", greys(5), fps=15)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.symlink_to("/dev/full")
+    with pytest.raises(StageError, match=r"out\.mp4 could not be written"):
+        write_video(path, greys(20), fps=15)
+
+
+def test_reader_left_early_ends_ffmpeg(make_clip: MakeClip) -> None:
+    info = probe(make_clip("clip.mp4", source="testsrc=size=640x480:rate=30:duration=10"))
+    pictures = read_video(info, (640, 480), every=1 / 30)
+    next(pictures)
+    assert [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+    pictures.close()
+
+
+def test_no_ffmpeg_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing() -> str:
+        raise RuntimeError("no binary")
+
+    monkeypatch.setattr(video.shutil, "which", lambda name: None)
+    monkeypatch.setattr(video.imageio_ffmpeg, "get_ffmpeg_exe", nothing)
+    ffmpeg_executable.cache_clear()
+    try:
+        with pytest.raises(StageError, match="No ffmpeg"):
+            ffmpeg_executable()
+    finally:
+        ffmpeg_executable.cache_clear()
+
+
+def test_ffmpeg_without_the_encoder_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    poor = tmp_path / "ffmpeg"
+    poor.write_text("#!/bin/sh\necho mpeg4\n")
+    poor.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    ffmpeg_executable.cache_clear()
+    try:
+        assert ffmpeg_executable() == str(poor)
+        assert ffmpeg_executable("libx264") != str(poor)
+    finally:
+        ffmpeg_executable.cache_clear()
