@@ -31,13 +31,12 @@ def silhouette(vertices: Array, faces: NDArray[np.integer], K: Array, width: int
         (height, width), 255 inside and 0 outside.
     """
     in_front = vertices[:, 2] > _NEAR
-    corners = project(np.where(in_front[:, None], vertices, [0, 0, 1]), K)[faces]
-    edge_a, edge_b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    pixels = project(np.where(in_front[:, None], vertices, [0, 0, 1]), K)
+    a, b, c = (pixels[faces[:, corner]] for corner in range(3))
     # Of a closed surface the near side is enough: y points down, so its triangles turn the other way.
-    facing = edge_a[:, 0] * edge_b[:, 1] - edge_a[:, 1] * edge_b[:, 0] < 0
-    low, high = corners.min(axis=1), corners.max(axis=1)
-    inside = ((high > 0) & (low < [width, height])).all(axis=1)
-    kept = corners[facing & inside & in_front[faces].all(axis=1)]
+    facing = (b - a)[:, 0] * (c - a)[:, 1] < (b - a)[:, 1] * (c - a)[:, 0]
+    whole = in_front[faces[:, 0]] & in_front[faces[:, 1]] & in_front[faces[:, 2]]
+    kept = np.stack([a, b, c], axis=1)[facing & whole]
     # OpenCV counts pixel centres at 0; the clip keeps its fixed-point coordinates from overflowing.
     fixed = np.clip((kept - 0.5) * 2**_SUBPIXEL_BITS, -(2**24), 2**24).round().astype(np.int32)
     region = np.zeros((height, width), np.uint8)
@@ -67,16 +66,6 @@ def label(image: Image, parts: Sequence[tuple[str, Color]], size: int = 14) -> N
     for (text, color), width in zip(parts, widths, strict=True):
         cv2.putText(image, text, (x, pad + bottom - pad - size // 7), color, font, size, 500)
         x += width + gap
-
-
-def resize(image: Image, height: int) -> Image:
-    """The image at this height, its width in proportion and even, as video codecs ask."""
-    factor = height / image.shape[0]
-    width = max(2 * round(image.shape[1] * factor / 2), 2)
-    if image.shape[:2] == (height, width):
-        return image
-    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, (width, height), interpolation=way), np.uint8)
 
 
 def beside(panels: Sequence[Image]) -> Image:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.body import Motion
 from models.drawing import project
 from models.metrics import iou
-from stages.clip import Array, Clip, evenly
+from stages.clip import Clip, evenly
 
 # Landmarks of BlazePose and joints of the body that lie at the same places: shoulders, elbows, wrists, knees,
 # ankles. The two disagree about where hips are.
@@ -40,8 +40,7 @@ class Facts:
         unseen_surface: share of the avatar that no training frame showed.
         avatar_iou: rendered avatar against the masks.
         body_iou: body mesh against the masks, before and after.
-        landmark_error: median distance of joints and 2D landmarks in pixels of the working picture, before and
-            after.
+        landmark_error: median distance of joints and 2D landmarks, pixels, before and after.
         acceleration: mean of the joints' second differences, mm per frame squared, before and after.
         held_out: PSNR, SSIM and IoU on held-out frames, by which poses were used.
     """
@@ -161,8 +160,8 @@ def advice(
         )
     if facts.avatar_iou is not None and facts.avatar_iou < _POOR_OVERLAP:
         found.append(
-            f"The avatar's outline agrees poorly with the person's (overlap {facts.avatar_iou:.2f}; good ones "
-            "reach 0.9). Look at the outlines below: where the start is wrong already, poses of another "
+            f"The avatar's outline agrees poorly with the person's (overlap {facts.avatar_iou:.2f}; good "
+            "ones reach 0.9). Look at the outlines below: where the start is wrong already, poses of another "
             "estimator may help (--poses)."
         )
     if focal_source == "guess":

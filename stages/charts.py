@@ -17,7 +17,7 @@ _MAX_POINTS = 240
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: y over x. Values that no axis shows (not finite, not positive on a logarithm's) are left out."""
+    """One curve: y over x. Values that the axis cannot show (not finite, no logarithm) are left out."""
 
     name: str
     x: Sequence[float]

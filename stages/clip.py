@@ -120,7 +120,7 @@ def render_avatar(
     height: int,
     T_cam_world: Array | None = None,
 ) -> tuple[Array, Array]:
-    """The avatar on the CPU as arrays: colour (H, W, 3) premultiplied, and alpha (H, W); see Avatar.render."""
+    """Avatar.render on the CPU as arrays: colour (H, W, 3) premultiplied, and alpha (H, W)."""
     with torch.no_grad():
         picture = avatar.render(
             _tensor(poses),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -49,9 +50,10 @@ class Window:
     height: int
 
     def of(self, image: Image) -> Image:
-        """The part of a working picture."""
+        """The part of a working picture, as an image of its own."""
         part = image[self.top : self.top + self.rows, self.left : self.left + self.columns]
-        return drawing.resize(part, self.height)
+        way = cv2.INTER_AREA if self.height < self.rows else cv2.INTER_CUBIC
+        return np.asarray(cv2.resize(part, (self.width, self.height), interpolation=way), np.uint8)
 
     def intrinsics(self, K: Array) -> NDArray[np.float64]:
         """Intrinsics of the part from those of the whole."""
@@ -62,24 +64,27 @@ class Window:
 
 def overlay(clip: Clip, indices: Iterable[int], height: int) -> Iterator[Image]:
     """The source with the body's outline, before and after."""
+    window = whole_picture(clip, height)
     for index in indices:
-        yield drawing.resize(outlined(clip, index), even(height))
+        yield outlined(clip, index, window)
 
 
-def outlined(clip: Clip, index: int) -> Image:
-    """A working picture with the body's outline, before and after."""
+def outlined(clip: Clip, index: int, window: Window) -> Image:
+    """The source with the body's outline, before and after."""
     image = clip.frames.image(index)
     if not clip.refined.valid[index]:
+        image = window.of(image)
         drawing.label(image, [("person not seen", PLAIN)])
         return image
     drawing.outline(image, clip.body_region(clip.initial, index), BEFORE, thickness=1)
     drawing.outline(image, clip.body_region(clip.refined, index), AFTER, fill=0.12)
+    image = window.of(image)
     drawing.label(image, [("before", BEFORE), ("after", AFTER)])
     return image
 
 
 def initially_outlined(clip: Clip, index: int) -> Image:
-    """A working picture with the body as it was before anything trained."""
+    """A whole working picture with the body as it was before anything trained."""
     image = clip.frames.image(index)
     drawing.outline(image, clip.body_region(clip.initial, index), BEFORE, fill=0.12)
     return image
@@ -92,7 +97,7 @@ def comparison(clip: Clip, indices: Iterable[int], height: int) -> Iterator[Imag
     backdrop = plain_backdrop(window.width, window.height)
     for index in indices:
         empty = over(np.zeros_like(backdrop), np.zeros(backdrop.shape[:2]), backdrop)
-        panels = [window.of(clip.frames.image(index)).copy(), empty, empty.copy()]
+        panels = [window.of(clip.frames.image(index)), empty, empty.copy()]
         if clip.refined.valid[index]:
             aside = orbit(clip.pelvis(index), up, np.pi / 2)
             panels[1] = over(*clip.render(index, K, window.width, window.height), backdrop)
@@ -126,9 +131,7 @@ class Turntable:
     def view(self, angle: float) -> Image:
         """The avatar from one side: 0 the front, then, in radians, its left, its back, its right."""
         turned = orbit([0, 0, _TURNTABLE_DISTANCE], [0, -1, 0], angle) @ self.camera
-        picture = render_avatar(
-            self.avatar, self.poses, np.zeros(3), self.K, self.width, self.height, turned
-        )
+        picture = render_avatar(self.avatar, self.poses, np.zeros(3), self.K, self.width, self.height, turned)
         return over(*picture, self.backdrop)
 
     def turn(self, count: int) -> Iterator[Image]:
@@ -153,18 +156,20 @@ def subject_window(clip: Clip, height: int) -> Window:
         np.maximum(covered, mask, out=covered)
         tallest = max(tallest, int((mask > 127).any(axis=1).sum()))
     if not tallest:
-        return _whole(clip, height)
+        return whole_picture(clip, height)
     rows, columns = tight_crop(covered / 255, margin=round(_MARGIN * tallest))
     top, left = rows.start, columns.start
     bottom, right = min(rows.stop, clip.frames.height), min(columns.stop, clip.frames.width)
-    shown = min(even(height), even(int(_LARGEST_ZOOM * (bottom - top))))
+    shown = even(min(height, int(_LARGEST_ZOOM * (bottom - top))))
     width = even(round((right - left) * shown / (bottom - top)))
     return Window(left, top, right - left, bottom - top, width, shown)
 
 
-def _whole(clip: Clip, height: int) -> Window:
-    width = even(round(clip.frames.width * even(height) / clip.frames.height))
-    return Window(0, 0, clip.frames.width, clip.frames.height, width, even(height))
+def whole_picture(clip: Clip, height: int) -> Window:
+    """All of the working picture, reduced to `height` lines where it has more."""
+    columns, rows = clip.frames.width, clip.frames.height
+    shown = even(min(height, rows))
+    return Window(0, 0, columns, rows, even(round(columns * shown / rows)), shown)
 
 
 def up_axis(clip: Clip) -> NDArray[np.float64]:
@@ -183,13 +188,13 @@ def up_axis(clip: Clip) -> NDArray[np.float64]:
 def plain_backdrop(width: int, height: int) -> Array:
     """(H, W, 3) in [0, 1], a quiet gradient."""
     shade = np.linspace(0.95, 0.80, height, dtype=np.float32)
-    return np.broadcast_to(shade[:, None, None] * np.float32([0.99, 1.0, 1.0]), (height, width, 3))
+    return np.broadcast_to(shade[:, None, None], (height, width, 3))
 
 
 def over(color: Array, alpha: Array, backdrop: Array) -> Image:
     """A premultiplied rendering over a backdrop, as uint8."""
     blended = color + (1 - alpha[..., None]) * backdrop
-    return np.asarray(np.clip(blended * 255 + 0.5, 0, 255), np.uint8)
+    return np.asarray(cv2.convertScaleAbs(np.asarray(blended, np.float32), alpha=255), np.uint8)
 
 
 def even(length: int) -> int:

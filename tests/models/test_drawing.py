@@ -67,12 +67,6 @@ def test_label_writes_each_word_in_its_colour() -> None:
     drawing.label(np.zeros((4, 4, 3), np.uint8), [("wider than the picture", (255, 255, 255))])
 
 
-def test_resize_keeps_proportion_and_gives_even_widths() -> None:
-    assert drawing.resize(np.zeros((100, 75, 3), np.uint8), 50).shape == (50, 38, 3)
-    assert drawing.resize(np.zeros((50, 38, 3), np.uint8), 100).shape == (100, 76, 3)
-    assert drawing.resize(np.zeros((100, 1, 3), np.uint8), 20).shape == (20, 2, 3)
-
-
 def test_panels_stand_in_a_row() -> None:
     left, right = np.zeros((10, 20, 3), np.uint8), np.full((10, 30, 3), 255, np.uint8)
     row = drawing.beside([left, right])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stages.charts import Chart, Line
-from stages.report import Comparison, OutputFile, Page, Picture, StageRow, Tile, write_report
+from stages.page import Comparison, OutputFile, Page, Picture, StageRow, Tile, write_page
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def read(path: Path) -> Collector:
 
 
 def test_everything_given_is_on_the_page(tmp_path: Path, page: Page) -> None:
-    write_report(tmp_path / "report.html", page)
+    write_page(tmp_path / "report.html", page)
     text = read(tmp_path / "report.html").text
     for words in (
         "holiday.mp4",
@@ -69,7 +69,7 @@ def test_everything_given_is_on_the_page(tmp_path: Path, page: Page) -> None:
 
 
 def test_the_page_asks_for_nothing_but_the_files_beside_it(tmp_path: Path, page: Page) -> None:
-    write_report(tmp_path / "report.html", page)
+    write_page(tmp_path / "report.html", page)
     addresses = read(tmp_path / "report.html").addresses
     assert [a for a in addresses if not a.startswith("data:image/jpeg;base64,")] == ["avatar.ply"]
     style = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -92,13 +92,13 @@ def test_hostile_names_stay_text(tmp_path: Path, page: Page) -> None:
         charts=[Chart(bad, bad, [Line(bad, [0, 1], [1, 2])], [(0, bad)])],
         files=[OutputFile(bad, bad, bad)],
     )
-    write_report(tmp_path / "report.html", hostile)
+    write_page(tmp_path / "report.html", hostile)
     assert "<script" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_page_without_extras_is_still_a_page(tmp_path: Path, page: Page) -> None:
     bare = replace(page, advice=[], views=[], first_frame=None, frames=[], comparisons=[], charts=[])
-    write_report(tmp_path / "report.html", bare)
+    write_page(tmp_path / "report.html", bare)
     text = read(tmp_path / "report.html").text
     assert "Nothing stood out." in text
     assert "Before anything was trained" not in text
