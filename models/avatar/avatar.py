@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.avatar.posing import PosedGaussians, covariances, pose_gaussians, quaternion_to_matrix
-from models.body.rotations import axis_angle_to_matrix
+from models.avatar.posing import PosedGaussians, covariances, pose_gaussians
+from models.body.rotations import axis_angle_to_matrix, quaternion_to_matrix
 from models.body.skinning import forward_kinematics
 from models.errors import InputError
 from models.rasterizer import render
@@ -68,11 +68,11 @@ class Avatar:
                 motion made for another body at p, give p - rest_joints[0].
         """
         rotations = axis_angle_to_matrix(poses.reshape(1, -1, 3))
-        transforms = forward_kinematics(rotations, self.rest_joints[None], self.parents)[0]
+        transforms = forward_kinematics(rotations, self.rest_joints, self.parents.tolist())[0][0]
+        transforms = transforms + torch.nn.functional.pad(trans[:, None], (3, 0, 0, 1))
         scales = self.log_scales.exp()
-        means, turned = pose_gaussians(
-            self.means, quaternion_to_matrix(self.quaternions), self.weights, transforms, trans
-        )
+        axes = quaternion_to_matrix(self.quaternions)
+        means, turned = pose_gaussians(self.means, axes, self.weights, transforms)
         return PosedGaussians(
             means=means,
             covariances=covariances(turned, scales),
