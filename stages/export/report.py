@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from stages import footage
-from stages.assessment import Facts, advice
-from stages.charts import Chart, Line
-from stages.clip import Clip, evenly
-from stages.page import Comparison, OutputFile, Page, Picture, StageRow, Tile
+from stages.export import footage
+from stages.export.assessment import Facts, advice
+from stages.export.charts import Chart, Line
+from stages.export.clip import Clip, evenly
+from stages.export.page import Comparison, OutputFile, Page, Picture, StageRow, Tile
 
 Manifests = Mapping[str, Mapping[str, Any]]
 

@@ -9,7 +9,7 @@ import cv2
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from models.drawing import Image
-from stages.charts import Chart
+from stages.export.charts import Chart
 
 JPEG_QUALITY = 85
 
@@ -97,7 +97,7 @@ class Page:
 def write_page(path: Path, page: Page) -> None:
     """Writes the page as one HTML file with everything in it."""
     environment = Environment(
-        loader=PackageLoader("stages"),
+        loader=PackageLoader("stages.export"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -14,7 +14,7 @@ from models.avatar import Avatar
 from models.cameras import look_at, orbit, scale_intrinsics
 from models.drawing import Color, Image
 from models.metrics import tight_crop
-from stages.clip import Array, Clip, evenly, render_avatar
+from stages.export.clip import Array, Clip, evenly, render_avatar
 
 BEFORE: Color = (255, 150, 40)
 AFTER: Color = (60, 220, 235)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.charts import Chart, Line
-from stages.page import Comparison, OutputFile, Page, Picture, StageRow, Tile, write_page
+from stages.export.charts import Chart, Line
+from stages.export.page import Comparison, OutputFile, Page, Picture, StageRow, Tile, write_page
 
 
 @pytest.fixture

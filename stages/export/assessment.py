@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.body import Motion
 from models.drawing import project
 from models.metrics import iou
-from stages.clip import Clip, evenly
+from stages.export.clip import Clip, evenly
 
 # Landmarks of BlazePose and joints of the body that lie at the same places: shoulders, elbows, wrists, knees,
 # ankles. The two disagree about where hips are.

@@ -1,4 +1,4 @@
-"""Stage export: the files that people use, made of what the other stages found."""
+"""Writing what the stage export promises."""
 
 import json
 import shutil
@@ -7,59 +7,28 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 from scipy.spatial.transform import Rotation
 
 from models.avatar import Avatar
 from models.body import load_body
 from models.drawing import Image
 from models.formats import Splats, write_ply
-from stages import report
-from stages.assessment import gather, metrics, write_json
-from stages.base import Progress, Settings, Stage, Work
-from stages.clip import Clip, evenly
-from stages.footage import Turntable, comparison, overlay
+from stages.base import Progress, Work
+from stages.export import FILES, NEEDS, REPORT, ExportSettings, report
+from stages.export.assessment import gather, metrics, write_json
+from stages.export.clip import Clip, evenly
+from stages.export.footage import Turntable, comparison, overlay
+from stages.export.page import write_page
 from stages.frames import full_disk_told
-from stages.page import write_page
 from stages.video import write_video
-
-NEEDS = ("frames", "detect", "poses", "masks", "depth", "optimize")
-FILES = {
-    "avatar.mp4": "the video, the avatar, and the avatar from the side",
-    "turntable.mp4": "the avatar from all sides",
-    "overlay.mp4": "the body's outline over the video, before and after",
-    "avatar.ply": "the avatar in its rest pose, for viewers of Gaussian splats",
-    "avatar.npz": "the avatar with its skeleton, for this program and for Python",
-    "motion.npz": "the refined motion",
-    "motion_initial.npz": "the motion as first estimated",
-    "metrics.json": "the report's figures",
-}
-REPORT = {"report.html": "what was made, how good it is, what to do better"}
 
 TURNTABLE_FPS = 24.0
 # Half a turn about x: what was up is down, what was in front is behind.
 _UPSIDE_DOWN = Rotation.from_euler("x", np.pi)
 
 
-class ExportSettings(Settings):
-    """What the exported files are like."""
-
-    body: Path | None = Field(
-        None, description="the SMPL file that the motion is for; unset: the embedded body"
-    )
-    video_height: int = Field(640, ge=64, le=2160, description="of the videos, at most, pixels")
-    video_frames: int = Field(300, ge=2, le=100_000, description="a video, at most; longer clips are thinned")
-    turntable_frames: int = Field(72, ge=4, le=1440, description="of one turn, at 24 a second")
-    ply_up: Literal["y", "-y"] = Field("y", description="the axis that points up in avatar.ply")
-
-
-def run(work: Work) -> dict[str, Any]:
-    """Writes the files of `FILES` and the report.
-
-    Raises:
-        InputError: the body's file cannot be used.
-        StageError: the disk is full, or the earlier stages disagree.
-    """
+def write_outputs(work: Work) -> dict[str, Any]:
+    """Does the stage's work; see `stages.export.run`."""
     settings: ExportSettings = work.settings
     clip = Clip.load(work.inputs, load_body(settings.body))
     manifests = {name: json.loads((work.inputs[name] / "manifest.json").read_text()) for name in NEEDS}
@@ -136,14 +105,3 @@ def _told(progress: Progress, pictures: Iterable[Image], done: int, total: int, 
     for number, picture in enumerate(pictures, start=done + 1):
         progress(number, total, name)
         yield picture
-
-
-STAGE = Stage(
-    name="export",
-    version=1,
-    needs=NEEDS,
-    settings=ExportSettings,
-    run=run,
-    engine=lambda settings: "numba",
-    title="Writing videos, files and the report",
-)

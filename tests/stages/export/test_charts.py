@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from stages.charts import Chart, Line
+from stages.export.charts import Chart, Line
 
 
 def points(svg: str) -> np.ndarray:
