@@ -1,7 +1,7 @@
 """The first phase, without rendering: the motion of the whole clip against boxes and landmarks, smoothly.
 
-Single-frame estimates jitter, and some frames are grossly wrong. Rendering them would teach the avatar ghosts;
-a robust fit of all frames at once removes both in seconds.
+Single-frame estimates jitter, and some frames are grossly wrong. Rendering them would teach the avatar
+ghosts; a robust fit of all frames at once removes both in seconds.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.avatar.losses import geman_mcclure, plausibility
 from models.avatar.landmarks import Landmarks
+from models.avatar.losses import geman_mcclure, plausibility
 from models.avatar.schedule import cosine
 from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import SurfacePoints

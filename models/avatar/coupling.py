@@ -1,13 +1,17 @@
 """Terms that tie the Gaussians to the mesh and to each other, in the rest pose.
 
-The mesh-coupling terms are those of the cloth-aware loss of HumanSplatHMR (arXiv 2605.02784). Every Gaussian
-keeps the surface point that it started from, so the nearest normal and the nearest point are known at no cost.
+The mesh-coupling terms are those of the cloth-aware loss of HumanSplatHMR (arXiv 2605.02784). Every
+Gaussian keeps the surface point that it started from, so the nearest normal and point are known at no cost.
 """
+
+import warnings
+from typing import cast
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from models.avatar.gaussians import FLAT, Gaussians
 from models.avatar.settings import OptimiserSettings
@@ -56,8 +60,8 @@ class Coupling:
 
     def _roughness(self) -> Tensor:
         """Mean squared distance of an offset from the mean of its neighbours' offsets."""
-        offsets = self.gaussians.offsets
-        return (offsets * (self.laplacian @ offsets)).sum() / len(offsets)
+        energy = cast(Tensor, _QuadraticForm.apply(self.gaussians.offsets, self.laplacian))
+        return energy / len(self.gaussians)
 
     def _uncovered(self) -> Tensor:
         """How far the nearest Gaussian is beyond the margin, over the surface points."""
@@ -72,6 +76,21 @@ class Coupling:
         return (scales[:, :2].mean(1) - scales[:, 2] - self.log_ratio).abs().mean()
 
 
+class _QuadraticForm(torch.autograd.Function):
+    """sum(x * (A x)) of x (N,3) with a constant symmetric A, whose derivative 2 A x is half done."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, matrix: Tensor) -> Tensor:
+        product = matrix @ x
+        ctx.save_for_backward(product)
+        return (x * product).sum()
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (product,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return 2 * gradient * product, None
+
+
 def _laplacian_energy(nearest: np.ndarray) -> Tensor:
     """Sparse L^T L (N,N) of L = identity minus the neighbours' mean, so that o^T L^T L o is the roughness."""
     count, k = nearest.shape
@@ -79,9 +98,12 @@ def _laplacian_energy(nearest: np.ndarray) -> Tensor:
     mean = sparse.csr_matrix((np.full(count * k, 1 / k), (rows, nearest.ravel())), shape=(count, count))
     difference = sparse.identity(count) - mean
     energy = (difference.T @ difference).tocsr()
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(energy.indptr.astype(np.int64)),
-        torch.from_numpy(energy.indices.astype(np.int64)),
-        torch.from_numpy(energy.data.astype(np.float32)),
-        size=(count, count),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch calls its sparse rows "beta" at every first use
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(energy.indptr.astype(np.int64)),
+            torch.from_numpy(energy.indices.astype(np.int64)),
+            torch.from_numpy(energy.data.astype(np.float32)),
+            size=(count, count),
+            check_invariants=False,
+        )

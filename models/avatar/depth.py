@@ -1,8 +1,8 @@
 """Depth maps as evidence: their unknown scale and shift, and how far their errors are trusted.
 
-A relative map d relates to the inverse of the distance z by 1/z = slope d + shift. The slope is fitted once over
-the clip, when the silhouettes have placed the body; the shift is free in every frame. A fit of both in every
-frame would follow the wrong pose and say nothing about it.
+A relative map d relates to the inverse of the distance z by 1/z = slope d + shift. The slope is fitted once
+over the clip, when the silhouettes have placed the body; the shift is free in every frame. A fit of both in
+every frame would follow the wrong pose and say nothing about it.
 """
 
 from collections.abc import Sequence
@@ -13,22 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.avatar.observations import INSIDE, Crop
+from models.avatar.observations import Crop
 
 HUBER = 0.05  # metres
 BLUR = 0.12  # standard deviation of the low-pass, in heights of the crop
-EROSION = 2  # pixels of the mask's edge left out: there the map is a mix of person and background
 SOLID = 0.5  # least alpha at which the rendered depth counts
 ROUNDS = 20
 MIN_PIXELS = 30
-
-
-def trusted(crop: Crop) -> Tensor:
-    """(h,w) bool: well inside the mask, where the map knows a value. Needs a crop with depth."""
-    assert crop.depth is not None
-    outside = (crop.mask < INSIDE).float()[None, None]
-    near_edge = torch.nn.functional.max_pool2d(outside, 2 * EROSION + 1, 1, EROSION)[0, 0]
-    return (near_edge == 0) & (crop.depth > 0)
 
 
 def fit_slope(pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float | None:
@@ -75,11 +66,12 @@ def depth_loss(
 
     Args:
         rendered: (h,w) expected z of the rendering, metres; alpha: (h,w).
-        inside: (h,w) as `trusted` gives for the crop.
+        crop: one with depth.
+        slope: of the maps, or None for metric ones.
         low: weight of the part of r that is smooth over the body: maps lean whole bodies.
     """
     assert crop.depth is not None
-    mask = (inside & (alpha.detach() > SOLID)).float()
+    mask = (crop.trusted & (alpha.detach() > SOLID)).float()
     count = mask.sum()
     distance = rendered.clamp_min(0.1)
     mean = (distance.detach() * mask).sum() / count.clamp_min(1)
@@ -87,7 +79,7 @@ def depth_loss(
         error = 1 / distance - 1 / crop.depth.clamp_min(0.1)
     else:
         error = 1 / distance - slope * crop.depth
-        error = error - _masked_median(error.detach(), mask)
+        error = error - _masked_median(error.detach()[::2, ::2], mask[::2, ::2])
     residual = error * mean.square() * mask
     smooth = _blurred(residual) / _blurred(mask).clamp_min(1e-3) * mask
     huber = _huber(residual - smooth) + low * _huber(smooth)

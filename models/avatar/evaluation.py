@@ -1,4 +1,4 @@
-"""How good an avatar is on frames that it has not learned from, and which of its parts any frame has shown."""
+"""How good an avatar is on frames that it has not learned from, and which of its parts were ever seen."""
 
 import numpy as np
 import torch

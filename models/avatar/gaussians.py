@@ -5,8 +5,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
-from models.body.rotations import quaternion_to_matrix
 from models.avatar.surface import SurfacePoints
+from models.body.rotations import quaternion_to_matrix
 
 FLAT = (0.75, 0.75, 0.25)  # first standard deviations, in spacings: two along the surface, one across
 OPACITY_LOGIT = 2.0

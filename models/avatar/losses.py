@@ -1,4 +1,4 @@
-"""The losses that are not about the Gaussians alone: pictures, silhouettes, and what is plausible of a motion."""
+"""The losses that are not about the Gaussians alone: robust distances and what is plausible of a motion."""
 
 from collections.abc import Callable
 

@@ -14,6 +14,7 @@ from models.errors import StageError
 INSIDE = 128  # of 255: a pixel of the mask counts as the person's
 CROP_MARGIN = 0.12  # of the box' larger side, on every side
 SMALLEST_BOX = 8  # pixels; a mask smaller than this is no person
+EROSION = 2  # pixels of the mask's edge where depth maps are not trusted
 LARGEST_SHARE = 0.95  # of the picture; a mask larger than this is no person
 
 
@@ -59,12 +60,14 @@ class Crop:
         image: (h,w,3) uint8. mask: (h,w) uint8.
         K: (3,3) intrinsics of the crop.
         depth: (h,w) float32 in the evidence's own unit, 0 = unknown; None without depth.
+        trusted: (h,w) bool, where depth is known and well inside the mask; None without depth.
     """
 
     image: Tensor
     mask: Tensor
     K: Tensor
     depth: Tensor | None
+    trusted: Tensor | None
 
     @property
     def width(self) -> int:
@@ -144,14 +147,18 @@ class Crops:
         K = evidence.K.copy()
         K[:2, 2] -= (x0, y0)
         K[:2] *= zoom[:, None]
+        small_mask = _resized(mask[y0:y1, x0:x1], size)
         depth = evidence.disparity if evidence.disparity is not None else evidence.depth
+        small_depth = trusted = None
+        if depth is not None:
+            small_depth = _depth_crop(depth[t], (x0, y0, x1, y1), (width, height), size)
+            trusted = _eroded(small_mask >= INSIDE) & (small_depth > 0)
         return Crop(
             image=self._tensor(_resized(image[y0:y1, x0:x1], size)),
-            mask=self._tensor(_resized(mask[y0:y1, x0:x1], size)),
+            mask=self._tensor(small_mask),
             K=torch.tensor(K, dtype=torch.float32, device=self.device),
-            depth=None
-            if depth is None
-            else self._tensor(_depth_crop(depth[t], (x0, y0, x1, y1), (width, height), size)),
+            depth=None if small_depth is None else self._tensor(small_depth),
+            trusted=None if trusted is None else self._tensor(trusted),
         )
 
     def _tensor(self, array: NDArray) -> Tensor:
@@ -160,6 +167,12 @@ class Crops:
 
 def _resized(image: NDArray, size: tuple[int, int]) -> NDArray:
     return cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA)
+
+
+def _eroded(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask without its edge, where a depth map is a mix of person and background."""
+    element = np.ones((2 * EROSION + 1, 2 * EROSION + 1), np.uint8)
+    return cv2.erode(inside.astype(np.uint8), element, borderValue=1).astype(bool)
 
 
 def _depth_crop(

@@ -10,7 +10,7 @@ from torch import Tensor
 from models.avatar import initial
 from models.avatar.alignment import Boxes, align
 from models.avatar.avatar import Avatar
-from models.avatar.depth import fit_slope, trusted
+from models.avatar.depth import SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
 from models.avatar.observations import Crops, Evidence, mask_boxes
@@ -124,7 +124,7 @@ class _Optimisation:
         self.usable = np.flatnonzero(np.isfinite(self.boxes).all(1))
         if len(self.usable) < MIN_FRAMES:
             raise StageError(
-                f"Only {len(self.usable)} frames have a usable mask of the person; at least {MIN_FRAMES} are needed.",
+                f"Only {len(self.usable)} frames have a usable mask of the person; {MIN_FRAMES} are needed.",
                 "Look at the masks; choose another person with --person, or give masks with --masks.",
             )
         self.start = initial.filled_in(evidence)
@@ -283,8 +283,8 @@ class _Optimisation:
         for t in plan.frames[:: max(1, len(plan.frames) // DEPTH_FRAMES)]:
             crop = plan.fine[t]
             drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms[0], crop)
-            inside = trusted(crop) & (drawn.alpha > 0.5)
-            assert crop.depth is not None
+            assert crop.depth is not None and crop.trusted is not None
+            inside = crop.trusted & (drawn.alpha > SOLID)
             values = crop.depth[inside], 1 / drawn.depth[inside].clamp_min(0.1)
             pairs.append(tuple(v.double().cpu().numpy() for v in values))
         state.slope = fit_slope(pairs)

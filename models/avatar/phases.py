@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.avatar.alignment import height_error
 from models.avatar.coupling import Coupling
-from models.avatar.depth import depth_loss, trusted
+from models.avatar.depth import depth_loss
 from models.avatar.gaussians import Gaussians
 from models.avatar.losses import over, plausibility
 from models.avatar.observations import Crop, Crops
@@ -16,8 +16,7 @@ from models.avatar.posing import covariances, pose_gaussians
 from models.avatar.schedule import Order, RowAdam, cosine
 from models.avatar.settings import OptimiserSettings
 from models.avatar.trajectory import Trajectory
-from models.avatar._ssim import ssim
-from models.rasterizer import Rendering, render
+from models.rasterizer import Rendering, render, ssim
 
 
 @dataclass(frozen=True)
@@ -170,9 +169,8 @@ class Phase:
             terms["l1"] = w.l1 * (seen - wanted).abs().mean()
             terms["dssim"] = w.dssim * (1 - ssim(seen, wanted))
             if scene.use_depth and crop.depth is not None:
-                inside = trusted(crop)
                 terms["depth"] = w.depth * depth_loss(
-                    drawn.depth, drawn.alpha, crop, inside, scene.slope, w.depth_low
+                    drawn.depth, drawn.alpha, crop, scene.slope, w.depth_low
                 )
         if plan.moves_motion:
             share = w.rendered_priors

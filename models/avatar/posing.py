@@ -40,8 +40,8 @@ def pose_gaussians(
         transforms: (24,4,4) of the joints, from the rest pose to the posed body, the translation included.
 
     Returns:
-        (N,3) posed centres and (N,3,3) posed rotations. Sizes do not change: the blended matrix is brought back
-        to a rotation before it turns a Gaussian.
+        (N,3) posed centres and (N,3,3) posed rotations. Sizes do not change: the blended matrix is
+        brought back to a rotation before it turns a Gaussian.
     """
     blended = blend(weights, transforms[None])
     posed = transform_points(means, blended)[0]

@@ -1,4 +1,4 @@
-"""How fast things move: Adam for all that every step touches, Adam by rows for what only one frame touches."""
+"""How fast things move, and in which order: learning rates, Adam by rows, the order of frames."""
 
 import math
 from collections.abc import Callable

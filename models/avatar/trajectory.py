@@ -32,10 +32,10 @@ class BodyPose(NamedTuple):
 class Trajectory(nn.Module):
     """A motion of T frames as small turns from a start, the pelvis by its ray and distance, and one shape.
 
-    A joint's rotation is R_start exp(turn + (S u)_t): `turns` are moved by the alignment over the whole clip,
-    `updates` u by the rendering, which sees one frame a step; S is a row-normalised Gaussian over time, so that
-    evidence at one frame moves its neighbours too. The pelvis (x/z, y/z, log z) likewise: the image decides the
-    first two almost alone, and a relative change of the third means the same near and far.
+    A joint's rotation is R_start exp(turn + (S u)_t): `turns` are moved by the alignment over the whole
+    clip, `updates` u by the rendering, which sees one frame a step; S is a row-normalised Gaussian over time,
+    so that evidence at one frame moves its neighbours too. The pelvis (x/z, y/z, log z) likewise: the image
+    decides the first two almost alone, and a relative change of the third means the same near and far.
     """
 
     def __init__(
