@@ -1,10 +1,9 @@
 """Stage frames: the video as upright pictures at an even rate, their times, the camera's intrinsics."""
 
-import errno
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.errors import InputError, StageError
+from models.errors import InputError
 from stages.base import Settings, Stage, Work
+from stages.disk import full_disk_told
 from stages.images import read_image, write_image
 from stages.probe import DIAGONAL_35MM, EXPORT_AGAIN, VideoInfo, probe
 from stages.video import read_video
@@ -262,17 +262,6 @@ def intrinsics(focal: float, source: tuple[int, int], size: tuple[int, int]) -> 
     """
     scale_x, scale_y = size[0] / source[0], size[1] / source[1]
     return np.array([[focal * scale_x, 0, size[0] / 2], [0, focal * scale_y, size[1] / 2], [0, 0, 1]])
-
-
-@contextmanager
-def full_disk_told(folder: Path) -> Iterator[None]:
-    """Turn a full disk into a StageError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise StageError(f"No room left on the disk of {folder}.", "Make room and run again.") from error
 
 
 def _wanted(video: VideoInfo, plan: Plan, size: tuple[int, int]) -> Iterator[tuple[float, NDArray[np.uint8]]]:

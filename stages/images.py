@@ -1,6 +1,7 @@
 """Pictures on disk: PNG in and out, failing loudly."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,17 +35,29 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def read_grey(path: Path) -> NDArray[np.uint8]:
-    """Read a picture as (H, W) grey uint8; raises as `read_image` does."""
-    return np.asarray(_decode(path, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
+def read_coverage(path: Path) -> NDArray[np.uint8]:
+    """Read a mask as (H, W) uint8 coverage, however it was stored; raises as `read_image` does.
+
+    Transparency counts where there is any, and else brightness. A mask of two values, of which one is 0, is
+    taken as 0 and 255, be they 0 and 1 or black and a palette's colour.
+    """
+    pixels: NDArray[Any] = _decode(path, cv2.IMREAD_UNCHANGED)
+    if pixels.ndim == 3:
+        alpha = pixels[..., 3] if pixels.shape[2] == 4 else pixels[:0]
+        transparent = (alpha < np.iinfo(pixels.dtype).max).any()
+        pixels = alpha if transparent else np.asarray(cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY))
+    values = np.unique(pixels)
+    if len(values) == 2 and values[0] == 0:
+        return np.where(pixels > 0, 255, 0).astype(np.uint8)
+    return (pixels >> 8 if pixels.dtype == np.uint16 else pixels).astype(np.uint8)
 
 
-def _decode(path: Path, mode: int) -> NDArray[np.uint8]:
+def _decode(path: Path, mode: int) -> NDArray[Any]:
     data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     try:
         image = cv2.imdecode(data, mode) if data.size else None
     except cv2.error:  # for one, more pixels than OpenCV's limit
         image = None
-    if image is None:
+    if image is None or image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"{path} is not a picture")
-    return np.asarray(image, dtype=np.uint8)
+    return np.asarray(image)

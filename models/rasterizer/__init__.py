@@ -13,6 +13,7 @@ pixel (x, y) has its centre at (x + 0.5, y + 0.5).
 
 from models.rasterizer.camera import covariance_from, transform
 from models.rasterizer.rendering import ENGINES, Rendering, render
+from models.rasterizer.similarity import ssim
 from models.rasterizer.threads import num_threads, set_num_threads
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "num_threads",
     "render",
     "set_num_threads",
+    "ssim",
     "transform",
 ]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.rasterizer import kernels
-from models.rasterizer.threads import num_threads, share
+from models.rasterizer.threads import num_threads, scratch, share
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
@@ -50,11 +50,11 @@ class _Scene:
 
 @dataclass(frozen=True)
 class _Splats:
-    """The visible Gaussians, front to back: their numbers in the scene, what is drawn, the tiles they touch."""
+    """The Gaussians on the picture (see `kernels.project`) and the order in which the visible ones are drawn."""
 
-    order: Ints
     drawn: Floats
     rects: Ints
+    order: Ints
 
 
 @dataclass(frozen=True)
@@ -87,22 +87,19 @@ def _balanced(band: _Band) -> list[int]:
 
 def _project(scene: _Scene) -> _Splats:
     count = len(scene.means)
-    projected = np.empty((count, kernels.SPLAT_FIELDS), np.float32)
+    splats = np.empty((count, kernels.SPLAT_FIELDS), np.float32)
+    rects = np.empty((count, 4), np.int32)
 
     def work(first: int, last: int) -> None:
         kernels.project(
             first, last, scene.means, scene.covariances, scene.colors, scene.opacities,
-            scene.camera, scene.width, scene.height, projected,
+            scene.camera, scene.width, scene.height, splats, rects,
         )  # fmt: skip
 
     share(work, _even(count))
     order = np.empty(count, np.int32)
-    depth_bits = np.ascontiguousarray(projected[:, kernels.DEPTH]).view(np.uint32)
-    order = order[: kernels.sort_by_depth(projected, depth_bits, order)]
-    drawn = np.empty((len(order), kernels.SPLAT_FIELDS), np.float32)
-    rects = np.empty((len(order), 4), np.int32)
-    kernels.pack(projected, order, scene.width, scene.height, drawn, rects)
-    return _Splats(order, drawn, rects)
+    depth_bits = splats[:, kernels.DEPTH].view(np.uint32)
+    return _Splats(splats, rects, order[: kernels.sort_by_depth(rects, depth_bits, order)])
 
 
 def _bands(scene: _Scene, splats: _Splats) -> Iterator[_Band]:
@@ -117,8 +114,8 @@ def _bands(scene: _Scene, splats: _Splats) -> Iterator[_Band]:
         pairs = int(counts[top:bottom].sum())
         tile_starts = np.empty((bottom - top) * scene.tiles_x + 1, np.int64)
         tile_splats = np.empty(pairs, np.int32)
-        slot_starts = np.empty(len(splats.order) + 1, np.int64)
-        kernels.bin_splats(splats.rects, top, bottom, scene.tiles_x, tile_starts, tile_splats, slot_starts)
+        slot_starts = np.empty(len(splats.rects) + 1, np.int64)
+        kernels.bin_splats(splats.order, splats.rects, top, bottom, scene.tiles_x, tile_starts, tile_splats, slot_starts)
         yield _Band(top * kernels.TILE, tile_starts, tile_splats, slot_starts)
         top = bottom
 
@@ -157,9 +154,9 @@ class _Render(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         scene, splats = ctx.scene, ctx.splats
         received = tuple(tensor.contiguous().numpy() for tensor in upstream)
-        sums = np.zeros((len(splats.order), kernels.SLOT_FIELDS))
+        sums = scratch.zeros("sums", len(splats.rects), kernels.SLOT_FIELDS)
         for band in _bands(scene, splats):
-            slots = np.empty((len(band.tile_splats), kernels.SLOT_FIELDS), np.float32)
+            slots = scratch.empty("slots", len(band.tile_splats), kernels.SLOT_FIELDS)
 
             def unshade(first: int, last: int, band: _Band = band, slots: Floats = slots) -> None:
                 kernels.unshade(
@@ -174,12 +171,12 @@ class _Render(torch.autograd.Function):
             share(sum_slots, _even(len(sums)))
 
         gradients = tuple(
-            np.zeros_like(array) for array in (scene.means, scene.covariances, scene.colors, scene.opacities)
+            np.empty_like(array) for array in (scene.means, scene.covariances, scene.colors, scene.opacities)
         )
 
         def unproject(first: int, last: int) -> None:
             kernels.unproject(
-                first, last, splats.order, sums, scene.means, scene.covariances, scene.opacities,
+                first, last, splats.rects, sums, scene.means, scene.covariances, scene.opacities,
                 scene.camera, scene.width, scene.height, gradients,
             )  # fmt: skip
 

@@ -1,7 +1,6 @@
 """The embedded engine's compiled loops. `embedded.py` allocates what they fill and says in which order they run.
 
-A frame: `project` every Gaussian, `sort_by_depth`, `pack` the visible ones front to back (a "splat" each),
-`bin_splats` into tiles, `shade` the tiles. The gradient: bin again, `unshade` the tiles into one slot per splat and
+A frame: `project` every Gaussian to a "splat" on the picture, `sort_by_depth`, `bin_splats` into tiles, `shade` the tiles. The gradient: bin again, `unshade` the tiles into one slot per splat and
 tile, then `unproject` sums each splat's slots in their fixed order. Every loop that several threads share
 writes to places of its own, so the result does not depend on their number.
 
@@ -33,11 +32,11 @@ BLUR = 0.3  # added to both variances on the image, pixels^2 (gsplat's eps2d)
 MIN_ALPHA, MAX_ALPHA = 1 / 255, 0.999
 MIN_TRANSMITTANCE = 1e-4
 
-TILE = 16  # pixels
+TILE = 32  # pixels
 BLOCKS_PER_TILE = TILE // BLOCK_COLUMNS  # across
 BLOCKS = TILE * TILE // WIDTH
 
-# Columns of `projected` and `splats` (float32), one row a Gaussian.
+# Columns of `splats` and `splats` (float32), one row a Gaussian.
 MEAN_X, MEAN_Y, FORM_XX, FORM_XY, FORM_YY, LOG_OPACITY, RED, GREEN, BLUE, DEPTH, REACH_X, REACH_Y = range(12)
 SPLAT_FIELDS = 12
 # Columns of `slots` (float32): sums over a tile's pixels, with g = alpha dL/dalpha and (dx, dy) = pixel - mean.
@@ -74,12 +73,23 @@ def _image_covariance(covariance, j00, j02, j11, j12):  # type: ignore[no-untype
 
 
 @_compiled
-def project(first, last, means, covariances, colors, opacities, camera, width, height, projected):  # type: ignore[no-untyped-def]
-    """Fill `projected[first:last]`; a Gaussian that cannot be seen, or is not finite, gets REACH_X = 0."""
+def _tiles_between(low, high, tiles):  # type: ignore[no-untyped-def]
+    """The first tile and the one after the last between two pixels; clamped as floats, which may be huge."""
+    first, end = min(max(0.0, low / TILE), float(tiles)), min(max(0.0, high / TILE), float(tiles))
+    return math.floor(first), math.ceil(end)
+
+
+@_compiled
+def project(first, last, means, covariances, colors, opacities, camera, width, height, splats, rects):  # type: ignore[no-untyped-def]
+    """Fill `splats[first:last]` and `rects`, the tiles that each touches: left, top, right, bottom (exclusive).
+
+    A Gaussian that cannot be seen, or is not finite, touches none, and its splat is not written.
+    """
     fx, fy, cx, cy = camera
+    tiles_x, tiles_y = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     for i in range(first, last):
-        row = projected[i]
-        row[REACH_X] = 0.0
+        row, rect = splats[i], rects[i]
+        rect[:] = 0
         z, opacity = np.float64(means[i, 2]), np.float64(opacities[i])
         color_sum = colors[i, 0] + colors[i, 1] + colors[i, 2]
         if not (NEAR <= z <= FAR and opacity >= MIN_ALPHA and math.isfinite(opacity + color_sum)):
@@ -103,17 +113,19 @@ def project(first, last, means, covariances, colors, opacities, camera, width, h
         row[LOG_OPACITY] = math.log2(opacity)
         row[RED], row[GREEN], row[BLUE], row[DEPTH] = colors[i, 0], colors[i, 1], colors[i, 2], z
         row[REACH_X], row[REACH_Y] = reach_x, reach_y
+        rect[0], rect[2] = _tiles_between(x - reach_x, x + reach_x, tiles_x)
+        rect[1], rect[3] = _tiles_between(y - reach_y, y + reach_y, tiles_y)
 
 
 @_compiled
-def sort_by_depth(projected, depth_bits, order):  # type: ignore[no-untyped-def]
-    """Put the visible Gaussians' numbers into `order`, nearest first, ties as given; return how many there are.
+def sort_by_depth(rects, depth_bits, order):  # type: ignore[no-untyped-def]
+    """Put the visible Gaussians' numbers into `order`, nearest first, ties as given; return how many.
 
     A radix sort: the bits of positive floats sort as their values do.
     """
     count = 0
-    for i in range(len(projected)):
-        if projected[i, REACH_X] > 0:
+    for i in range(len(rects)):
+        if rects[i, 0] < rects[i, 2] and rects[i, 1] < rects[i, 3]:
             order[count] = i
             count += 1
     other = np.empty(count, np.int32)
@@ -133,57 +145,46 @@ def sort_by_depth(projected, depth_bits, order):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _tiles_between(low, high, tiles):  # type: ignore[no-untyped-def]
-    """The first tile and the one after the last that the pixels from `low` to `high` touch; clamped as floats."""
-    first = min(max(np.float32(0), low / np.float32(TILE)), np.float32(tiles))
-    end = min(max(np.float32(0), high / np.float32(TILE)), np.float32(tiles))
-    return int(math.floor(first)), int(math.ceil(end))
-
-
-@_compiled
-def pack(projected, order, width, height, splats, rects):  # type: ignore[no-untyped-def]
-    """Copy the visible Gaussians in drawing order; `rects` gets their tiles: left, top, right, bottom (exclusive)."""
-    tiles_x, tiles_y = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    for k in range(len(order)):
-        row = splats[k]
-        row[:] = projected[order[k]]
-        rects[k, 0], rects[k, 2] = _tiles_between(row[MEAN_X] - row[REACH_X], row[MEAN_X] + row[REACH_X], tiles_x)
-        rects[k, 1], rects[k, 3] = _tiles_between(row[MEAN_Y] - row[REACH_Y], row[MEAN_Y] + row[REACH_Y], tiles_y)
-
-
-@_compiled
 def count_per_tile_row(rects, counts):  # type: ignore[no-untyped-def]
     """Add to `counts` (tile rows,) how many pairs of splat and tile each row of tiles has."""
-    for k in range(len(rects)):
-        for row in range(rects[k, 1], rects[k, 3]):
-            counts[row] += rects[k, 2] - rects[k, 0]
+    for i in range(len(rects)):
+        for row in range(rects[i, 1], rects[i, 3]):
+            counts[row] += rects[i, 2] - rects[i, 0]
 
 
 @_compiled
-def bin_splats(rects, top, bottom, tiles_x, tile_starts, tile_splats, slot_starts):  # type: ignore[no-untyped-def]
+def bin_splats(order, rects, top, bottom, tiles_x, tile_starts, tile_splats, slot_starts):  # type: ignore[no-untyped-def]
     """List the splats of every tile in the tile rows [top, bottom), front to back.
 
-    `tile_splats[tile_starts[t] : tile_starts[t + 1]]` are those of tile t; `slot_starts[k]` is the first slot of
-    splat k, which has one for each of its tiles in the band, row by row.
+    `tile_splats[tile_starts[t] : tile_starts[t + 1]]` are those of tile t; `slot_starts[i]` is the first slot of
+    splat i, which has one for each of its tiles in the band, row by row.
     """
     tile_starts[:] = 0
     slot = 0
-    for k in range(len(rects)):
-        slot_starts[k] = slot
-        for row in range(max(top, rects[k, 1]), min(bottom, rects[k, 3])):
-            for column in range(rects[k, 0], rects[k, 2]):
+    for i in range(len(rects)):
+        slot_starts[i] = slot
+        for row in range(max(top, rects[i, 1]), min(bottom, rects[i, 3])):
+            for column in range(rects[i, 0], rects[i, 2]):
                 tile_starts[(row - top) * tiles_x + column + 1] += 1
-            slot += rects[k, 2] - rects[k, 0]
+            slot += rects[i, 2] - rects[i, 0]
     slot_starts[len(rects)] = slot
     for tile in range(1, len(tile_starts)):
         tile_starts[tile] += tile_starts[tile - 1]
     ends = tile_starts.copy()
-    for k in range(len(rects)):
-        for row in range(max(top, rects[k, 1]), min(bottom, rects[k, 3])):
-            for column in range(rects[k, 0], rects[k, 2]):
+    for i in order:
+        for row in range(max(top, rects[i, 1]), min(bottom, rects[i, 3])):
+            for column in range(rects[i, 0], rects[i, 2]):
                 tile = (row - top) * tiles_x + column
-                tile_splats[ends[tile]] = k
+                tile_splats[ends[tile]] = i
                 ends[tile] += 1
+
+
+@_compiled
+def _aligned(count):  # type: ignore[no-untyped-def]
+    """float32 memory that starts with a cache line: Lanes across two lines cost twice."""
+    memory = np.empty(count + WIDTH, np.float32)
+    start = -(memory.ctypes.data // 4) % WIDTH
+    return memory[start : start + count]
 
 
 @_compiled
@@ -234,7 +235,7 @@ def shade(first, last, top, width, height, tile_starts, tile_splats, splats, col
     """Draw the tiles [first, last) of the band whose first pixel row is `top` into the pictures."""
     columns, rows = lane_columns(), lane_rows()
     tiles_x = (width + TILE - 1) // TILE
-    planes = np.empty(BLOCKS * 5 * WIDTH, np.float32)  # per block: transmittance, red, green, blue, depth
+    planes = _aligned(BLOCKS * 5 * WIDTH)  # per block: transmittance, red, green, blue, depth
     for tile in range(first, last):
         if tile_starts[tile] == tile_starts[tile + 1]:
             continue
@@ -250,8 +251,9 @@ def shade(first, last, top, width, height, tile_starts, tile_splats, splats, col
             block_left, block_right, block_top, block_bottom = _blocks_under(splat, left_pixel, top_pixel)
             for block_x in range(block_left, block_right):
                 dx = columns + (np.float32(left_pixel + block_x * BLOCK_COLUMNS + 0.5) - splat[MEAN_X])
+                dy = rows + (np.float32(top_pixel + block_top * BLOCK_ROWS - BLOCK_ROWS + 0.5) - splat[MEAN_Y])
                 for block_y in range(block_top, block_bottom):
-                    dy = rows + (np.float32(top_pixel + block_y * BLOCK_ROWS + 0.5) - splat[MEAN_Y])
+                    dy += np.float32(BLOCK_ROWS)
                     at = (block_y * BLOCKS_PER_TILE + block_x) * 5 * WIDTH
                     value = _alpha(splat, dx, dy)
                     value = where(value > np.float32(MAX_ALPHA), np.float32(MAX_ALPHA), value)
@@ -315,7 +317,7 @@ def unshade(first, last, top, width, height, tile_starts, tile_splats, splats, r
     columns, rows = lane_columns(), lane_rows()
     tiles_x = (width + TILE - 1) // TILE
     top_row = top // TILE
-    planes = np.empty(BLOCKS * 7 * WIDTH, np.float32)
+    planes = _aligned(BLOCKS * 7 * WIDTH)
     for tile in range(first, last):
         if tile_starts[tile] == tile_starts[tile + 1]:
             continue
@@ -345,8 +347,9 @@ def unshade(first, last, top, width, height, tile_starts, tile_splats, splats, r
             for block_x in range(block_left, block_right):
                 dx = columns + (np.float32(left_pixel + block_x * BLOCK_COLUMNS + 0.5) - splat[MEAN_X])
                 column_1, column_y, column_yy = zero, zero, zero
+                dy = rows + (np.float32(top_pixel + block_top * BLOCK_ROWS - BLOCK_ROWS + 0.5) - splat[MEAN_Y])
                 for block_y in range(block_top, block_bottom):
-                    dy = rows + (np.float32(top_pixel + block_y * BLOCK_ROWS + 0.5) - splat[MEAN_Y])
+                    dy += np.float32(BLOCK_ROWS)
                     at = (block_y * BLOCKS_PER_TILE + block_x) * 7 * WIDTH
                     value = _alpha(splat, dx, dy)
                     capped = where(value > np.float32(MAX_ALPHA), np.float32(MAX_ALPHA), value)
@@ -391,21 +394,23 @@ def unshade(first, last, top, width, height, tile_starts, tile_splats, splats, r
 
 @_compiled
 def sum_slots(first, last, slot_starts, slots, sums):  # type: ignore[no-untyped-def]
-    """Add the slots of the splats [first, last) to `sums` (splats, SLOT_FIELDS) float64, in the order they lie."""
-    for k in range(first, last):
-        for slot in range(slot_starts[k], slot_starts[k + 1]):
+    """Add the slots of the splats [first, last) to `sums` (N, SLOT_FIELDS), in the order they lie."""
+    for i in range(first, last):
+        for slot in range(slot_starts[i], slot_starts[i + 1]):
             for field in range(SLOT_FIELDS):
-                sums[k, field] += slots[slot, field]
+                sums[i, field] += slots[slot, field]
 
 
 @_compiled
-def unproject(first, last, order, sums, means, covariances, opacities, camera, width, height, gradients):  # type: ignore[no-untyped-def]
-    """The gradient of `project` for the splats [first, last); `gradients` of what is not seen stay as they are."""
+def unproject(first, last, rects, sums, means, covariances, opacities, camera, width, height, gradients):  # type: ignore[no-untyped-def]
+    """The gradient of `project` for the Gaussians [first, last); 0 for one that touches no tile."""
     d_means, d_covariances, d_colors, d_opacities = gradients
-    fx, fy, cx, cy = camera
-    for k in range(first, last):
-        i = order[k]
-        s = sums[k]
+    fx, fy, _, _ = camera
+    for i in range(first, last):
+        s = sums[i]
+        if rects[i, 0] >= rects[i, 2] or rects[i, 1] >= rects[i, 3]:
+            d_means[i], d_covariances[i], d_colors[i], d_opacities[i] = 0.0, 0.0, 0.0, 0.0
+            continue
         d_colors[i, 0], d_colors[i, 1], d_colors[i, 2] = s[SLOT_RED], s[SLOT_GREEN], s[SLOT_BLUE]
         d_opacities[i] = s[SUM] / opacities[i]
 

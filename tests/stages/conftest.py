@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from stages.base import Settings, Stage, Work
+from stages.frames import intrinsics
+from stages.images import write_image
 
 MakeClip = Callable[..., Path]
 CallStage = Callable[..., tuple[dict[str, Any], Path]]
+FramesFolder = Callable[..., Path]
 
 
 @pytest.fixture
@@ -47,3 +52,33 @@ def call_stage(tmp_path: Path) -> CallStage:
         return stage.run(work), output
 
     return call
+
+
+@pytest.fixture
+def frames_folder(tmp_path: Path) -> FramesFolder:
+    """frames_folder(images, source_frames=...): as stage frames publishes it, every second picture taken."""
+
+    def make(images: list[NDArray[np.uint8]], source_frames: int | None = None) -> Path:
+        folder = tmp_path / "frames"
+        (folder / "images").mkdir(parents=True)
+        for index, image in enumerate(images):
+            write_image(folder / "images" / f"{index:06d}.png", image)
+        height, width = images[0].shape[:2]
+        K = intrinsics(300.0, (width, height), (width, height))
+        np.savez(
+            folder / "frames.npz",
+            times=np.arange(len(images)) / 15,
+            source_index=2 * np.arange(len(images)),
+            fps=15.0,
+            K=K,
+            K_source=K,
+            width=width,
+            height=height,
+            source_width=width,
+            source_height=height,
+            source_frames=source_frames or 2 * len(images),
+            focal_source="guess",
+        )
+        return folder
+
+    return make

@@ -1,6 +1,8 @@
 """The embedded body: its promised measures, the benchmark's reference, and its posing."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,11 @@ def random_pose(body: BodyModel, batch: int = 2) -> tuple[Tensor, Tensor, Tensor
 
 def test_default_body_is_the_embedded_one() -> None:
     assert load_body().kind == "embedded"
+
+
+def test_the_embedded_body_needs_no_smplx() -> None:
+    program = "import sys; from models.body import load_body; load_body(); sys.exit('smplx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[3]).returncode == 0
 
 
 def test_measures(body: BodyModel) -> None:

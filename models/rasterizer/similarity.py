@@ -1,0 +1,180 @@
+"""Structural similarity (SSIM) of two pictures, as 3D Gaussian splatting's loss uses it.
+
+Wang et al. 2004 with a Gaussian window of 11 x 11 pixels, sigma 1.5, pictures continued by zeros, every channel for
+itself. On the CPU it is compiled code with its gradient written by hand, elsewhere PyTorch's convolution.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from models.rasterizer.lanes import WIDTH, load, spread, store, total
+from models.rasterizer.threads import num_threads, scratch, share
+
+RADIUS, SIGMA = 5, 1.5
+C1, C2 = 0.01**2, 0.03**2  # for values in [0, 1]
+TAPS = 2 * RADIUS + 1
+_window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
+_window /= _window.sum()
+
+_compiled = njit(nogil=True, cache=True, error_model="numpy")
+
+
+def ssim(image: Tensor, target: Tensor) -> Tensor:
+    """Mean SSIM of two pictures (H, W, C) with values in [0, 1]; a scalar, 1 for equal pictures.
+
+    Raises:
+        ValueError: if they are not two pictures of the same shape.
+    """
+    if image.shape != target.shape or image.dim() != 3 or not image.numel():
+        raise ValueError(f"SSIM needs two pictures (H, W, C), not {tuple(image.shape)}, {tuple(target.shape)}")
+    compiled = image.device.type == "cpu" and image.dtype == target.dtype == torch.float32
+    if compiled and not target.requires_grad and image[0].numel() >= WIDTH:
+        return _Similarity.apply(image, target)
+    return _by_convolution(image, target)
+
+
+def _by_convolution(image: Tensor, target: Tensor) -> Tensor:
+    channels = image.shape[-1]
+    window = torch.from_numpy(_window).to(image)
+    kernel = torch.outer(window, window).expand(channels, 1, TAPS, TAPS)
+
+    def blur(picture: Tensor) -> Tensor:
+        return torch.nn.functional.conv2d(picture.movedim(-1, 0)[None], kernel, padding=RADIUS, groups=channels)
+
+    mean_a, mean_b = blur(image), blur(target)
+    squares = blur(image * image + target * target) - mean_a**2 - mean_b**2
+    product = blur(image * target) - mean_a * mean_b
+    likeness = (2 * mean_a * mean_b + C1) * (2 * product + C2)
+    return (likeness / ((mean_a**2 + mean_b**2 + C1) * (squares + C2))).mean()
+
+
+class _Similarity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, target: Tensor) -> Tensor:
+        height, width, channels = image.shape
+        a, b = (picture.detach().reshape(height, -1).contiguous().numpy() for picture in (image, target))
+        parts = max(1, min(num_threads(), height // 16))
+        bounds = [height * part // parts for part in range(parts + 1)]
+        maps = scratch.empty("ssim", 3 * height, width * channels)
+        row_sums = np.empty(height, np.float32)
+        window = _window.astype(np.float32)
+        share(lambda first, last: _compare(first, last, a, b, channels, window, maps, row_sums), bounds)
+        if ctx.needs_input_grad[0]:
+            gradient = torch.empty_like(image, memory_format=torch.contiguous_format)
+            rows = gradient.view(height, -1).numpy()
+            share(lambda first, last: _differentiate(first, last, a, b, channels, window, maps, rows), bounds)
+            ctx.save_for_backward(gradient)
+        return torch.tensor(row_sums.sum(dtype=np.float64) / a.size, dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return upstream * gradient, None
+
+
+# A row of a picture is one run of `size` = width * channels floats, so that blurring across shifts by `channels`.
+# Blocks of Lanes cover it, the last one overlapping the one before; `margin` zeros surround the blurred rows.
+
+
+@_compiled
+def _block_start(block, size):  # type: ignore[no-untyped-def]
+    return min(block * WIDTH, size - WIDTH)
+
+
+@_compiled
+def _blur_across(blurred, start, channels, window):  # type: ignore[no-untyped-def]
+    value = window[0] * load(blurred, start)
+    for tap in range(1, TAPS):
+        value += window[tap] * load(blurred, start + tap * channels)
+    return value
+
+
+@_compiled
+def _compare(first, last, a, b, channels, window, maps, row_sums):  # type: ignore[no-untyped-def]
+    """Sums of SSIM over the rows [first, last), and `maps`: its derivatives by the blurred pictures.
+
+    maps[0:H], maps[H:2H], maps[2H:3H] are by blur(a), blur(a a + b b) and blur(a b), divided by the number of values.
+    """
+    height, size = a.shape
+    flat_a, flat_b, flat_maps = a.reshape(-1), b.reshape(-1), maps.reshape(-1)
+    blocks = (size + WIDTH - 1) // WIDTH
+    length = size + 2 * RADIUS * channels
+    blurred = np.zeros(4 * length, np.float32)
+    values = np.zeros(blocks * WIDTH, np.float32)
+    share_of_one = np.float32(1 / (height * size))
+    c1, c2, two = np.float32(C1), np.float32(C2), np.float32(2)
+    for y in range(first, last):
+        top, bottom = max(0, y - RADIUS), min(height, y + RADIUS + 1)
+        for block in range(blocks):
+            start = _block_start(block, size)
+            zero = spread(np.float32(0))
+            blur_a, blur_b, blur_squares, blur_product = zero, zero, zero, zero
+            for row in range(top, bottom):
+                weight = window[row - y + RADIUS]
+                va, vb = load(flat_a, row * size + start), load(flat_b, row * size + start)
+                blur_a += weight * va
+                blur_b += weight * vb
+                blur_squares += weight * (va * va + vb * vb)
+                blur_product += weight * (va * vb)
+            at = RADIUS * channels + start
+            store(blurred, at, blur_a)
+            store(blurred, at + length, blur_b)
+            store(blurred, at + 2 * length, blur_squares)
+            store(blurred, at + 3 * length, blur_product)
+        for block in range(blocks):
+            start = _block_start(block, size)
+            mean_a = _blur_across(blurred, start, channels, window)
+            mean_b = _blur_across(blurred, start + length, channels, window)
+            product = _blur_across(blurred, start + 3 * length, channels, window) - mean_a * mean_b
+            power = mean_a * mean_a + mean_b * mean_b
+            variances = _blur_across(blurred, start + 2 * length, channels, window) - power
+            a1, a2 = two * mean_a * mean_b + c1, two * product + c2
+            by_b1, by_b2 = np.float32(1) / (power + c1), np.float32(1) / (variances + c2)
+            value = a1 * a2 * by_b1 * by_b2
+            by_mean = two * (mean_b * (a2 - a1) * by_b1 * by_b2 + mean_a * value * (by_b2 - by_b1))
+            store(values, start, value)
+            store(flat_maps, y * size + start, share_of_one * by_mean)
+            store(flat_maps, (height + y) * size + start, np.float32(-share_of_one) * value * by_b2)
+            store(flat_maps, (2 * height + y) * size + start, two * share_of_one * a1 * by_b1 * by_b2)
+        row_sum = spread(np.float32(0))
+        for block in range(blocks):
+            row_sum += load(values, block * WIDTH)
+        row_sums[y] = total(row_sum)
+
+
+@_compiled
+def _differentiate(first, last, a, b, channels, window, maps, gradient):  # type: ignore[no-untyped-def]
+    """The gradient by `a` in the rows [first, last), from the maps of `_compare`: blurring is its own adjoint."""
+    height, size = a.shape
+    flat_a, flat_b = a.reshape(-1), b.reshape(-1)
+    flat_maps, flat_gradient = maps.reshape(-1), gradient.reshape(-1)
+    blocks = (size + WIDTH - 1) // WIDTH
+    length = size + 2 * RADIUS * channels
+    blurred = np.zeros(3 * length, np.float32)
+    for y in range(first, last):
+        top, bottom = max(0, y - RADIUS), min(height, y + RADIUS + 1)
+        for block in range(blocks):
+            start = _block_start(block, size)
+            zero = spread(np.float32(0))
+            by_mean, by_squares, by_product = zero, zero, zero
+            for row in range(top, bottom):
+                weight = window[row - y + RADIUS]
+                by_mean += weight * load(flat_maps, row * size + start)
+                by_squares += weight * load(flat_maps, (height + row) * size + start)
+                by_product += weight * load(flat_maps, (2 * height + row) * size + start)
+            at = RADIUS * channels + start
+            store(blurred, at, by_mean)
+            store(blurred, at + length, by_squares)
+            store(blurred, at + 2 * length, by_product)
+        for block in range(blocks):
+            start = _block_start(block, size)
+            by_mean = _blur_across(blurred, start, channels, window)
+            by_squares = _blur_across(blurred, start + length, channels, window)
+            by_product = _blur_across(blurred, start + 2 * length, channels, window)
+            va, vb = load(flat_a, y * size + start), load(flat_b, y * size + start)
+            result = by_mean + np.float32(2) * va * by_squares + vb * by_product
+            store(flat_gradient, y * size + start, result)
