@@ -23,7 +23,7 @@ class Agreement:
 
     Attributes:
         psnr, ssim: of the whole image.
-        psnr_crop, ssim_crop: of the truth's tight crop; about 10 dB lower, as the white around does not count.
+        psnr_crop, ssim_crop: of the truth's tight crop; about 10 dB lower, without the white around.
         iou: of the soft silhouettes.
     """
 

@@ -1,0 +1,125 @@
+"""The first phase, without rendering: the motion of the whole clip against boxes and landmarks, smoothly.
+
+Single-frame estimates jitter, and some frames are grossly wrong. Rendering them would teach the avatar
+ghosts; a robust fit of all frames at once removes both in seconds.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.avatar.landmarks import Landmarks
+from models.avatar.losses import geman_mcclure, plausibility
+from models.avatar.schedule import cosine
+from models.avatar.settings import OptimiserSettings
+from models.avatar.surface import SurfacePoints
+from models.avatar.trajectory import BodyPose, Trajectory
+from models.body import BodyModel
+
+RESIDUAL_SCALE = 0.05  # of the person's typical size in the picture: where the robust terms level off
+HEIGHT_SCALE = 0.05  # metres
+REFRESH = 5  # steps between two searches for the outermost points
+NEAREST = 0.1  # metres; nothing is projected from nearer
+
+
+class Boxes:
+    """The robust distance between the masks' boxes and those of the projected body."""
+
+    def __init__(
+        self,
+        points: SurfacePoints,
+        boxes: NDArray[np.float64],
+        picture: tuple[int, int],
+        K: NDArray[np.float64],
+    ) -> None:
+        """
+        Args:
+            points: on the surface, whose outermost ones make the body's box.
+            boxes: (T,4) pixels, NaN where unknown. A side on the edge of the picture (width, height) says
+                nothing: the person may go on beyond it.
+        """
+        device = points.template.device
+        limits = np.array([0, 0, *picture], float)
+        known = np.isfinite(boxes) & (np.abs(boxes - limits) > 2)
+        sizes = (boxes[:, 2:] - boxes[:, :2]).max(1)
+        self.size = float(np.nanmedian(sizes))
+        self.points = points
+        self.known = torch.from_numpy(known).to(device)
+        self.targets = torch.from_numpy(np.nan_to_num(boxes)).float().to(device)
+        self.K = torch.from_numpy(K).float().to(device)
+        self.outermost: Tensor | None = None
+
+    def loss(self, body: BodyPose, betas: Tensor, refresh: bool) -> Tensor:
+        """Geman-McClure of the four sides' distances, sum over sides, mean over frames with a box."""
+        if refresh or self.outermost is None:
+            with torch.no_grad():
+                everywhere = self._project(body, betas, None)
+                low, high = everywhere.argmin(1), everywhere.argmax(1)
+                self.outermost = torch.cat((low, high), dim=1)
+        sides = self._project(body, betas, self.outermost)
+        sides = sides[:, torch.arange(4), torch.tensor([0, 1, 0, 1])]
+        residual = (sides - self.targets) / (RESIDUAL_SCALE * self.size)
+        return (geman_mcclure(residual) * self.known).sum() / self.known.any(1).sum().clamp_min(1)
+
+    def _project(self, body: BodyPose, betas: Tensor, index: Tensor | None) -> Tensor:
+        """Pixels (T,n,2) of all points, or of those in index (T,n), which differ from frame to frame."""
+        rest, weights = self.points.shaped(betas), self.points.weights
+        if index is not None:
+            rest, weights = rest[index], weights[index]
+        blended = (weights @ body.transforms[:, :, :3].flatten(2)).unflatten(-1, (3, 4))
+        placed = (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
+        return project(placed, self.K)
+
+
+def project(points: Tensor, K: Tensor) -> Tensor:
+    """Pixels (...,2) of camera-space points (...,3)."""
+    image = points @ K.T
+    return image[..., :2] / image[..., 2:].clamp_min(NEAREST)
+
+
+def height_error(body: BodyModel, betas: Tensor, height: float) -> Tensor:
+    """Squared difference of the body's height in the rest pose from the known one, in units of 5 cm."""
+    upright = body.v_template[:, 1]
+    top, bottom = int(upright.argmax()), int(upright.argmin())
+    tall = upright[top] - upright[bottom] + (body.shapedirs[top, 1] - body.shapedirs[bottom, 1]) @ betas
+    return ((tall - height) / HEIGHT_SCALE).square()
+
+
+def align(
+    trajectory: Trajectory,
+    boxes: Boxes,
+    landmarks: Landmarks | None,
+    fps: float,
+    settings: OptimiserSettings,
+) -> Iterator[Tensor]:
+    """Moves the trajectory; yields the loss after every step.
+
+    Distances are anchored by nothing here but the prior on shape, smoothness and, where given, the height.
+    """
+    w, rates = settings.weights, settings.rates
+    optimiser = torch.optim.Adam(
+        [
+            {"params": [trajectory.turns], "lr": rates.rotation},
+            {"params": [trajectory.direction], "lr": rates.direction},
+            {"params": [trajectory.distance], "lr": rates.distance},
+            {"params": [trajectory.betas], "lr": rates.shape},
+        ]
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine(settings.alignment_steps))
+    for step in range(settings.alignment_steps):
+        body = trajectory(slice(None))
+        loss = w.box * boxes.loss(body, trajectory.betas, refresh=step % REFRESH == 0)
+        loss = loss + plausibility(body, fps, w.smoothness, w.rotation_prior)
+        loss = loss + w.shape_prior * trajectory.betas.square().sum()
+        if settings.height:
+            loss = loss + w.height * height_error(trajectory.body, trajectory.betas, settings.height)
+        if landmarks is not None:
+            loss = loss + w.landmarks * landmarks.loss(body)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        yield loss.detach()

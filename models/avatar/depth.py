@@ -1,0 +1,109 @@
+"""Depth maps as evidence: their unknown scale and shift, and how far their errors are trusted.
+
+A relative map d relates to the inverse of the distance z by 1/z = slope d + shift. The slope is fitted once
+over the clip, when the silhouettes have placed the body; the shift is free in every frame. A fit of both in
+every frame would follow the wrong pose and say nothing about it.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.avatar.observations import Crop
+
+HUBER = 0.05  # metres
+BLUR = 0.12  # standard deviation of the low-pass, in heights of the crop
+SOLID = 0.5  # least alpha at which the rendered depth counts
+ROUNDS = 20
+MIN_PIXELS = 30
+
+
+def fit_slope(pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float | None:
+    """The slope of 1/z over d, common to all frames, the shift free in each.
+
+    Robust least squares: regression with one intercept a frame, reweighted by Geman-McClure with the scale
+    of the residuals' median.
+
+    Args:
+        pairs: for every frame, the map's values d (n,) and the rendered 1/z (n,) there.
+
+    Returns:
+        The slope, or None if it is not positive: the map then contradicts the body and is of no use.
+    """
+    pairs = [(d, y) for d, y in pairs if len(d) >= MIN_PIXELS]
+    if not pairs:
+        return None
+    weights = [np.ones_like(d) for d, _ in pairs]
+    slope = 0.0
+    for _ in range(ROUNDS):
+        above = below = 0.0
+        residuals = []
+        for (d, y), w in zip(pairs, weights, strict=True):
+            d0, y0 = np.average(d, weights=w), np.average(y, weights=w)
+            above += (w * (d - d0) * (y - y0)).sum()
+            below += (w * (d - d0) ** 2).sum()
+            residuals.append((d - d0, y - y0))
+        if below <= 0:
+            return None
+        slope = above / below
+        errors = [y - slope * d for d, y in residuals]
+        scale = 2 * float(np.median(np.abs(np.concatenate(errors)))) + 1e-9
+        weights = [1 / (1 + (e / scale) ** 2) ** 2 for e in errors]
+    return float(slope) if np.isfinite(slope) and slope > 0 else None
+
+
+def depth_loss(
+    rendered: Tensor, alpha: Tensor, crop: Crop, inside: Tensor, slope: float | None, low: float
+) -> Tensor:
+    """Huber distance in metres between rendered depth and the map, high and low frequencies apart.
+
+    r = (1/z - slope d - shift) z0^2 with z0 the mean distance: metres along the ray. For relative maps the
+    shift is the median over the frame's pixels; for metric ones (slope None) there is none and d = 1 / depth.
+
+    Args:
+        rendered: (h,w) expected z of the rendering, metres; alpha: (h,w).
+        crop: one with depth.
+        slope: of the maps, or None for metric ones.
+        low: weight of the part of r that is smooth over the body: maps lean whole bodies.
+    """
+    assert crop.depth is not None
+    mask = (crop.trusted & (alpha.detach() > SOLID)).float()
+    count = mask.sum()
+    distance = rendered.clamp_min(0.1)
+    mean = (distance.detach() * mask).sum() / count.clamp_min(1)
+    if slope is None:
+        error = 1 / distance - 1 / crop.depth.clamp_min(0.1)
+    else:
+        error = 1 / distance - slope * crop.depth
+        error = error - _masked_median(error.detach()[::2, ::2], mask[::2, ::2])
+    residual = error * mean.square() * mask
+    smooth = _blurred(residual) / _blurred(mask).clamp_min(1e-3) * mask
+    huber = _huber(residual - smooth) + low * _huber(smooth)
+    return huber.sum() / count.clamp_min(MIN_PIXELS)
+
+
+def _huber(residual: Tensor) -> Tensor:
+    size = residual.abs()
+    return torch.where(size < HUBER, 0.5 * residual.square(), HUBER * (size - 0.5 * HUBER))
+
+
+def _masked_median(values: Tensor, mask: Tensor) -> Tensor:
+    return torch.where(mask > 0, values, torch.nan).nanmedian().nan_to_num()
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """A Gaussian blur as two matrix products, one along each axis."""
+    sigma = BLUR * image.shape[0]
+    rows, columns = (_blur_matrix(n, sigma, str(image.device)) for n in image.shape)
+    return rows @ image @ columns
+
+
+@lru_cache(maxsize=512)
+def _blur_matrix(size: int, sigma: float, device: str) -> Tensor:
+    at = torch.arange(size, dtype=torch.float32)
+    matrix = torch.exp(-0.5 * ((at[:, None] - at[None]) / sigma) ** 2)
+    return (matrix / matrix.sum(1).max()).to(device)

@@ -1,0 +1,55 @@
+"""The losses that are not about the Gaussians alone: robust distances and what is plausible of a motion."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from models.avatar.trajectory import BodyPose
+
+Ssim = Callable[[Tensor, Tensor], Tensor]
+
+ACCELERATION_FLOOR = 1e-6  # m^2: below a millimetre the robust smoothness is quadratic
+REFERENCE_FPS = 15.0  # the frame rate that the smoothness was tuned at
+LARGE_TURN = 0.16  # rad^2: turns beyond 0.4 rad are taken for real and cost no more
+LIMBERNESS = torch.ones(24).index_fill(0, torch.tensor([3, 6, 9, 13, 14]), 3.0)
+LIMBERNESS = LIMBERNESS.index_fill(0, torch.tensor([10, 11, 22, 23]), 4.0)
+
+
+def smoothness(joints: Tensor, fps: float) -> Tensor:
+    """Robust size of the accelerations of joints (T,J,3), T >= 3, their mean.
+
+    sqrt(a^2 + floor) of the second differences a in metres: a squared one flattens fast motion. The second
+    difference of one and the same motion falls with the square of the frame rate, that of noise does not
+    fall; a is scaled by the square root of the two, fps / 15.
+    """
+    second = (joints[2:] - 2 * joints[1:-1] + joints[:-2]) * (fps / REFERENCE_FPS)
+    return (second.square().sum(-1) + ACCELERATION_FLOOR).sqrt().mean()
+
+
+def rotation_prior(turns: Tensor) -> Tensor:
+    """Robust cost of turns (B,24,3) away from the initial pose: t^2 / (1 + t^2 / .16), sum over joints.
+
+    Spine and collars three times, hands and feet four times as stiff: images say little about them.
+    """
+    squared = turns.square().sum(-1)
+    return (LIMBERNESS.to(turns) * squared / (1 + squared / LARGE_TURN)).sum(-1).mean()
+
+
+def geman_mcclure(residual: Tensor) -> Tensor:
+    """r^2 / (1 + r^2): quadratic near 0, constant far out (Geman and McClure 1985)."""
+    squared = residual.square()
+    return squared / (1 + squared)
+
+
+def over(color: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
+    """A premultiplied picture (h,w,3) with alpha (h,w) over one background colour (3,)."""
+    return color + (1 - alpha)[..., None] * background
+
+
+def plausibility(body: BodyPose, fps: float, smooth: float, prior: float) -> Tensor:
+    """Smoothness and rotation prior of consecutive frames, weighted."""
+    total = prior * rotation_prior(body.turns)
+    if smooth and len(body.joints) >= 3:
+        total = total + smooth * smoothness(body.joints, fps)
+    return total

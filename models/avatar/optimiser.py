@@ -1,0 +1,377 @@
+"""The joint optimisation of avatar and motion: its phases in order, its result."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.avatar import initial
+from models.avatar.alignment import Boxes, align
+from models.avatar.avatar import Avatar
+from models.avatar.depth import SOLID, fit_slope
+from models.avatar.evaluation import coverage, figures
+from models.avatar.gaussians import Gaussians, refined
+from models.avatar.observations import Crops, Evidence, mask_boxes
+from models.avatar.phases import Phase, Plan, Scene
+from models.avatar.settings import OptimiserSettings
+from models.avatar.surface import spread
+from models.avatar.trajectory import Trajectory
+from models.body import BodyModel
+from models.errors import StageError
+
+MIN_FRAMES = 3  # usable ones, for smoothness to mean something
+MIN_FRAMES_TO_HOLD_OUT = 10
+REPORT_EVERY = 25  # steps
+SAVE_EVERY = 200  # steps
+OUTLINE_POINTS = 1500  # on the surface, whose outermost ones make the body's box
+DEPTH_FRAMES = 60  # at most, for the slope of the depth maps
+FIT_STEPS = 25  # for each held-out frame
+
+
+class Progress(Protocol):
+    """Told how far the optimisation is."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
+class Checkpoint(Protocol):
+    """Where the state of an unfinished optimisation is kept; `load` gives None if there is none."""
+
+    def load(self) -> dict[str, Any] | None: ...
+
+    def save(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an optimisation ends with, on the CPU.
+
+    Attributes:
+        avatar: the finished one.
+        poses: (T,72), trans: (T,3), joints: (T,24,3): the refined motion in camera space; betas: (10,).
+        history: JSON-able: phases, losses by step, held-out frames with their figures, warnings.
+    """
+
+    avatar: Avatar
+    poses: Tensor
+    trans: Tensor
+    joints: Tensor
+    betas: Tensor
+    history: dict[str, Any]
+
+
+@dataclass
+class _State:
+    """All that changes between the phases, and so all that a checkpoint needs."""
+
+    trajectory: Trajectory
+    gaussians: Gaussians
+    phase: int = 0
+    mean_log_distance: float | None = None
+    slope: float | None = None
+    dropped: list[int] = field(default_factory=list)
+    losses: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    interpolated: dict[str, float] | None = None
+
+
+def optimise(
+    evidence: Evidence,
+    body: BodyModel,
+    settings: OptimiserSettings,
+    device: torch.device | str = "cpu",
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Learns an avatar and refines the motion, together, from one clip.
+
+    Deterministic on one machine and device; picking up a checkpoint gives the same result as no interruption.
+
+    Args:
+        evidence: pictures, masks, the initial motion, and depth maps and landmarks where there are any.
+        body: the model that the motion's poses and shape belong to.
+        settings: see docs/method.md.
+        device: of the tensors; the renderer's engine follows it.
+        checkpoint: where an unfinished state is kept, if anywhere.
+        progress: told about every few steps.
+
+    Raises:
+        InputError: evidence that does not fit together.
+        StageError: too few frames show the person.
+    """
+    initial.check(evidence)
+    return _Optimisation(evidence, body, settings, torch.device(device), checkpoint, progress).run()
+
+
+class _Optimisation:
+    """One call of `optimise`."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        body: BodyModel,
+        settings: OptimiserSettings,
+        device: torch.device,
+        checkpoint: Checkpoint | None,
+        progress: Progress | None,
+    ) -> None:
+        self.evidence, self.settings, self.device = evidence, settings, device
+        self.body = body.to(device)
+        self.checkpoint, self.progress = checkpoint, progress
+        self.boxes = mask_boxes(evidence.masks, evidence.valid)
+        self.usable = np.flatnonzero(np.isfinite(self.boxes).all(1))
+        if len(self.usable) < MIN_FRAMES:
+            raise StageError(
+                f"Only {len(self.usable)} frames have a usable mask of the person; {MIN_FRAMES} are needed.",
+                "Look at the masks; choose another person with --person, or give masks with --masks.",
+            )
+        self.start = initial.filled_in(evidence)
+        self.total = settings.alignment_steps + settings.silhouette_steps
+        self.total += settings.joint_steps + settings.appearance_steps
+        self.done = 0
+
+    # The phases
+
+    def run(self) -> Result:
+        saved = self.checkpoint.load() if self.checkpoint else None
+        phase_state = None
+        if saved is None:
+            state = self._fresh()
+            self._align(state)
+            self._save(state, None)
+        else:
+            state, phase_state = self._restored(saved)
+        for number, name in enumerate(("silhouettes", "joint", "appearance", "held-out poses")):
+            if number < state.phase:
+                self.done += self._steps(name, state)
+                continue
+            if phase_state is None:
+                self._prepare(name, state)
+            phase = Phase(self._scene(state), self._plan(name, state))
+            if phase_state is not None:
+                phase.load_state_dict(phase_state)
+                phase_state = None
+            self._carry_out(phase, state)
+            state.phase = number + 1
+            self._save(state, None)
+        return self._result(state)
+
+    def _fresh(self) -> _State:
+        poses, trans = self.start
+        betas = torch.from_numpy(self.evidence.betas.astype(np.float32))
+        kernel = self.settings.kernel_seconds * self.evidence.fps
+        trajectory = Trajectory(
+            poses.to(self.device), trans.to(self.device), betas.to(self.device), self.body, kernel
+        )
+        return _State(trajectory, self._gaussians(self.settings.gaussians))
+
+    def _gaussians(self, count: int) -> Gaussians:
+        return Gaussians(spread(self.body, count, self.settings.seed)).to(self.device)
+
+    def _align(self, state: _State) -> None:
+        """Phase 0: everything that can be known without rendering."""
+        evidence, settings = self.evidence, self.settings
+        height, width = evidence.masks[int(self.usable[0])].shape
+        outline = spread(self.body, OUTLINE_POINTS, settings.seed).to(self.device)
+        boxes = Boxes(outline, self.boxes, (width, height), evidence.K)
+        for step, loss in enumerate(align(state.trajectory, boxes, None, evidence.fps, settings)):
+            if step % REPORT_EVERY == 0:
+                state.losses.append({"phase": "alignment", "step": step, "total": float(loss)})
+            self._tell("alignment")
+        state.mean_log_distance = float(state.trajectory.mean_log_distance().detach())
+
+    def _prepare(self, name: str, state: _State) -> None:
+        """What happens once between two phases."""
+        if name == "joint":
+            self._calibrate_depth(state)
+        elif name == "appearance":
+            fine = self._gaussians(max(self.settings.final_gaussians, len(state.gaussians)))
+            if len(fine) > len(state.gaussians):
+                state.gaussians = refined(state.gaussians, fine.surface)
+        elif name == "held-out poses":
+            poses, trans, _ = state.trajectory.motion()
+            state.interpolated = self._figures(state, poses, trans)
+            state.trajectory.settle()
+            state.trajectory.kernel.copy_(torch.eye(len(state.trajectory)))
+
+    def _carry_out(self, phase: Phase, state: _State) -> None:
+        plan = phase.plan
+        while phase.step_number < plan.steps:
+            phase.step()
+            if phase.step_number % REPORT_EVERY == 0 or phase.step_number == plan.steps:
+                record = {"phase": plan.name, "step": phase.step_number, **phase.losses.read()}
+                if not np.isfinite(record["total"]):
+                    raise StageError(
+                        f"The optimisation diverged in the phase '{plan.name}'.",
+                        "Look at the initial poses and masks; lower the learning rates (optimize.rates).",
+                    )
+                state.losses.append(record)
+            self._tell(plan.name)
+            if phase.step_number % SAVE_EVERY == 0 and phase.step_number < plan.steps:
+                self._save(state, phase.state_dict())
+
+    def _tell(self, name: str) -> None:
+        self.done += 1
+        if self.progress:
+            self.progress(min(self.done, self.total), self.total, name)
+
+    def _scene(self, state: _State) -> Scene:
+        return Scene(
+            trajectory=state.trajectory,
+            gaussians=state.gaussians,
+            fps=self.evidence.fps,
+            settings=self.settings,
+            mean_log_distance=None if self._metric() else state.mean_log_distance,
+            slope=state.slope,
+            use_depth=self._metric() or state.slope is not None,
+        )
+
+    def _plan(self, name: str, state: _State) -> Plan:
+        settings = self.settings
+        held_out = self._held_out(state)
+        training = [t for t in self.usable.tolist() if t not in held_out and t not in state.dropped]
+        frames = held_out if name == "held-out poses" else training
+        joint = name == "joint"
+        fine = self._crops(
+            settings.final_person_pixels if name == "appearance" else settings.person_pixels, frames
+        )
+        coarse = self._crops(settings.person_pixels // 2, frames) if joint else fine
+        return Plan(
+            name=name,
+            steps=self._steps(name, state),
+            frames=frames,
+            coarse=coarse,
+            fine=fine,
+            coarse_until=round(settings.coarse_share * settings.joint_steps) if joint else 0,
+            moves_motion=name != "appearance",
+            moves_avatar=name in ("joint", "appearance"),
+            uses_color=name != "silhouettes",
+            seed=settings.seed + len(name),
+        )
+
+    def _steps(self, name: str, state: _State) -> int:
+        settings = self.settings
+        return {
+            "silhouettes": settings.silhouette_steps,
+            "joint": settings.joint_steps,
+            "appearance": settings.appearance_steps,
+            "held-out poses": FIT_STEPS * len(self._held_out(state)),
+        }[name]
+
+    def _held_out(self, state: _State) -> list[int]:
+        """Evenly spaced frames that the avatar never sees."""
+        frames = [t for t in self.usable.tolist() if t not in state.dropped]
+        count = int(self.settings.held_out * len(frames)) if len(frames) >= MIN_FRAMES_TO_HOLD_OUT else 0
+        return [frames[int((i + 0.5) * len(frames) / count)] for i in range(count)]
+
+    def _crops(self, pixels: int, frames: list[int]) -> Crops:
+        return Crops(self.evidence, self.boxes, frames, pixels, self.device)
+
+    # Depth
+
+    def _metric(self) -> bool:
+        return self.evidence.depth is not None and self.evidence.disparity is None
+
+    @torch.no_grad()
+    def _calibrate_depth(self, state: _State) -> None:
+        if self.evidence.disparity is None or not self.settings.weights.depth:
+            return
+        scene, plan = self._scene(state), self._plan("silhouettes", state)
+        pairs = []
+        for t in plan.frames[:: max(1, len(plan.frames) // DEPTH_FRAMES)]:
+            crop = plan.fine[t]
+            drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms[0], crop)
+            assert crop.depth is not None and crop.trusted is not None
+            inside = crop.trusted & (drawn.alpha > SOLID)
+            values = crop.depth[inside], 1 / drawn.depth[inside].clamp_min(0.1)
+            pairs.append(tuple(v.double().cpu().numpy() for v in values))
+        state.slope = fit_slope(pairs)
+        if state.slope is None:
+            state.warnings.append("The depth maps contradict the silhouettes and were not used.")
+
+    # Checkpoints
+
+    def _save(self, state: _State, phase: dict[str, Any] | None) -> None:
+        if self.checkpoint is None:
+            return
+        plain = {k: v for k, v in vars(state).items() if k not in ("trajectory", "gaussians")}
+        self.checkpoint.save(
+            {
+                "state": plain,
+                "gaussian_count": len(state.gaussians),
+                "trajectory": state.trajectory.state_dict(),
+                "gaussians": state.gaussians.state_dict(),
+                "phase_state": phase,
+            }
+        )
+
+    def _restored(self, saved: dict[str, Any]) -> tuple[_State, dict[str, Any] | None]:
+        state = replace(self._fresh(), gaussians=self._gaussians(saved["gaussian_count"]), **saved["state"])
+        state.trajectory.load_state_dict(saved["trajectory"])
+        state.gaussians.load_state_dict(saved["gaussians"])
+        self.done = self.settings.alignment_steps + (saved["phase_state"] or {}).get("step", 0)
+        return state, saved["phase_state"]
+
+    # The result
+
+    def _result(self, state: _State) -> Result:
+        poses, trans, joints = state.trajectory.motion()
+        avatar = self._avatar(state)
+        training = self._plan("appearance", state)
+        seen = coverage(avatar, poses, trans, training.fine, training.frames)
+        avatar = replace(avatar, coverage=seen).to("cpu")
+        history = {
+            "losses": state.losses,
+            "warnings": state.warnings,
+            "frames": {
+                "usable": self.usable.tolist(),
+                "held_out": self._held_out(state),
+                "dropped": state.dropped,
+            },
+            "depth_slope": state.slope,
+            "held_out": self._comparison(state),
+        }
+        return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history)
+
+    @torch.no_grad()
+    def _avatar(self, state: _State) -> Avatar:
+        g, betas = state.gaussians, state.trajectory.betas.detach()
+        return Avatar(
+            means=g.means(betas).detach(),
+            quaternions=torch.nn.functional.normalize(g.quaternions.detach(), dim=-1),
+            log_scales=g.log_scales.detach().clone(),
+            opacity_logits=g.opacity_logits.detach().clone(),
+            colors=g.colors.detach().clone(),
+            weights=g.surface.weights,
+            rest_joints=self.body.shaped_joints(betas),
+            parents=torch.tensor(self.body.parents),
+            betas=betas.clone(),
+            body=self.body.kind,
+            coverage=torch.zeros(len(g), device=self.device),
+        )
+
+    def _figures(self, state: _State, poses: Tensor, trans: Tensor) -> dict[str, float] | None:
+        """PSNR, SSIM and IoU on the held-out frames; None without any."""
+        frames = self._held_out(state)
+        if not frames:
+            return None
+        crops = self._crops(self.settings.final_person_pixels, frames)
+        return figures(self._avatar(state), poses, trans, crops, frames)
+
+    @torch.no_grad()
+    def _comparison(self, state: _State) -> dict[str, Any]:
+        """The finished avatar on the held-out frames in their initial poses, in those that the neighbouring
+        frames give them, and in those fitted to them afterwards."""
+        poses, trans = (a.to(self.device) for a in self.start)
+        betas = torch.from_numpy(self.evidence.betas.astype(np.float32)).to(self.device)
+        pelvis = self.body.shaped_joints(betas)[0] - self.body.shaped_joints(state.trajectory.betas)[0]
+        fitted_poses, fitted_trans, _ = state.trajectory.motion()
+        return {
+            "initial poses": self._figures(state, poses, trans + pelvis),
+            "interpolated poses": state.interpolated,
+            "fitted poses": self._figures(state, fitted_poses, fitted_trans),
+            "pictures": "tight crop over white, person at most "
+            f"{self.settings.final_person_pixels} pixels large",
+        }

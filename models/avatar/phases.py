@@ -1,0 +1,212 @@
+"""The phases that render: each moves the motion, the avatar, or both, one frame a step."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.avatar.alignment import height_error
+from models.avatar.coupling import Coupling
+from models.avatar.depth import depth_loss
+from models.avatar.gaussians import Gaussians
+from models.avatar.losses import over, plausibility
+from models.avatar.observations import Crop, Crops
+from models.avatar.posing import covariances, pose_gaussians
+from models.avatar.schedule import Order, RowAdam, cosine
+from models.avatar.settings import OptimiserSettings
+from models.avatar.trajectory import Trajectory
+from models.rasterizer import Rendering, render, ssim
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all phases share.
+
+    Attributes:
+        trajectory, gaussians: under optimisation.
+        fps: of the frames.
+        settings: all of them.
+        mean_log_distance: of the pelvis, where the alignment left it; None where metric depth decides.
+        slope: of the depth maps' inverse distance; None for metric maps.
+        use_depth: whether there are usable depth maps.
+    """
+
+    trajectory: Trajectory
+    gaussians: Gaussians
+    fps: float
+    settings: OptimiserSettings
+    mean_log_distance: float | None
+    slope: float | None
+    use_depth: bool
+
+    def draw(self, transforms: Tensor, crop: Crop) -> Rendering:
+        """The avatar under the transforms (24,4,4) of one frame, in the frame's crop."""
+        g = self.gaussians
+        means, axes = pose_gaussians(
+            g.means(self.trajectory.betas), g.rotations(), g.surface.weights, transforms
+        )
+        shapes = covariances(axes, g.log_scales.exp())
+        opacities = g.opacity_logits.sigmoid()
+        return render(means, shapes, g.colors, opacities, crop.K, crop.width, crop.height)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One rendering phase.
+
+    Attributes:
+        name: as in the history.
+        steps: how many.
+        frames: that supply evidence.
+        crops: pictures of them, coarse ones up to the step `coarse_until`, then fine.
+        coarse, fine: the pictures.
+        moves_motion, moves_avatar: what is optimised.
+        uses_color: whether colour and depth count, or the silhouette alone.
+        seed: of frame order and backgrounds.
+    """
+
+    name: str
+    steps: int
+    frames: list[int]
+    coarse: Crops
+    fine: Crops
+    coarse_until: int
+    moves_motion: bool
+    moves_avatar: bool
+    uses_color: bool
+    seed: int
+
+
+@dataclass
+class Losses:
+    """Sums of loss terms since they were last read, without waiting for the device at every step."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, terms: dict[str, Tensor]) -> None:
+        for name, value in terms.items():
+            self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
+        self.count += 1
+
+    def read(self) -> dict[str, float]:
+        means = {name: float(value) / self.count for name, value in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return means
+
+
+class Phase:
+    """A plan being carried out on a scene; its state can be saved between any two steps."""
+
+    def __init__(self, scene: Scene, plan: Plan) -> None:
+        rates, device = scene.settings.rates, scene.gaussians.offsets.device
+        self.scene, self.plan = scene, plan
+        self.order = Order(plan.frames, plan.seed)
+        self.factor = cosine(plan.steps)
+        self.coupling = Coupling(scene.gaussians, scene.settings)
+        self.losses = Losses()
+        self.step_number = 0
+        g, trajectory = scene.gaussians, scene.trajectory
+        rows = torch.tensor([rates.rotation] * 72 + [rates.direction] * 2 + [rates.distance], device=device)
+        self.motion_adam = RowAdam(trajectory.updates, rows)
+        groups = []
+        if plan.moves_avatar:
+            groups += [
+                {"params": [g.offsets], "lr": rates.offset},
+                {"params": [g.colors], "lr": rates.color},
+                {"params": [g.log_scales], "lr": rates.scale},
+                {"params": [g.quaternions], "lr": rates.turn},
+                {"params": [g.opacity_logits], "lr": rates.opacity},
+            ]
+        if plan.moves_motion:
+            groups.append({"params": [trajectory.betas], "lr": rates.shape})
+        for parameter in (*g.parameters(), *trajectory.parameters()):
+            parameter.requires_grad_(False)
+        for parameter in (p for group in groups for p in group["params"]):
+            parameter.requires_grad_(True)
+        trajectory.updates.requires_grad_(plan.moves_motion)
+        self.adam = torch.optim.Adam(groups, fused=True)
+        self.first_rates = [group["lr"] for group in groups]
+
+    def step(self) -> None:
+        """Draws one frame, compares, moves."""
+        scene, plan = self.scene, self.plan
+        t = self.order.next()
+        crop = (plan.coarse if self.step_number < plan.coarse_until else plan.fine)[t]
+        terms = self._terms(t, crop)
+        total = sum(terms.values(), torch.zeros((), device=crop.K.device))
+        total.backward()
+        self.losses.add({**terms, "total": total})
+        factor = self.factor(self.step_number)
+        for group, rate in zip(self.adam.param_groups, self.first_rates, strict=True):
+            group["lr"] = rate * factor
+        self.adam.step()
+        self.adam.zero_grad()
+        if plan.moves_motion:
+            updates = scene.trajectory.updates
+            assert updates.grad is not None
+            self.motion_adam.step(updates.grad, scene.trajectory.reached(t), factor)
+            updates.grad = None
+        if plan.moves_avatar:
+            scene.gaussians.keep_displayable()
+        self.step_number += 1
+
+    def _terms(self, t: int, crop: Crop) -> dict[str, Tensor]:
+        """The weighted losses of one frame by name."""
+        scene, plan, w = self.scene, self.plan, self.scene.settings.weights
+        count = len(scene.trajectory)
+        first = min(max(t - 1, 0), max(count - 3, 0))
+        around = torch.arange(first, min(first + 3, count), device=crop.K.device)
+        body = scene.trajectory(around)
+        drawn = scene.draw(body.transforms[t - first], crop)
+        coverage = crop.coverage()
+        terms = {"silhouette": w.silhouette * (drawn.alpha - coverage).square().mean()}
+        if plan.uses_color:
+            background = self.order.color().to(crop.K)
+            seen = over(drawn.color, drawn.alpha, background)
+            wanted = over(crop.color() * coverage[..., None], coverage, background)
+            terms["l1"] = w.l1 * (seen - wanted).abs().mean()
+            terms["dssim"] = w.dssim * (1 - ssim(seen, wanted))
+            if scene.use_depth and crop.depth is not None:
+                terms["depth"] = w.depth * depth_loss(
+                    drawn.depth, drawn.alpha, crop, scene.slope, w.depth_low
+                )
+        if plan.moves_motion:
+            share = w.rendered_priors
+            terms["plausibility"] = plausibility(
+                body, scene.fps, share * w.smoothness, share * w.rotation_prior
+            )
+            terms["size"] = self._size()
+        if plan.moves_avatar:
+            terms["coupling"] = self.coupling()
+        return terms
+
+    def _size(self) -> Tensor:
+        """What holds size and distance, which one camera cannot tell apart."""
+        scene, w = self.scene, self.scene.settings.weights
+        trajectory = scene.trajectory
+        total = w.shape_prior * trajectory.betas.square().sum()
+        if scene.mean_log_distance is not None:
+            total = (
+                total + w.distance_anchor * (trajectory.mean_log_distance() - scene.mean_log_distance) ** 2
+            )
+        if scene.settings.height:
+            total = total + w.height * height_error(trajectory.body, trajectory.betas, scene.settings.height)
+        return total
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step_number,
+            "adam": self.adam.state_dict(),
+            "motion_adam": self.motion_adam.state_dict(),
+            "order": self.order.state_dict(),
+            "losses": {"sums": dict(self.losses.sums), "count": self.losses.count},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step_number = state["step"]
+        self.adam.load_state_dict(state["adam"])
+        self.motion_adam.load_state_dict(state["motion_adam"])
+        self.order.load_state_dict(state["order"])
+        self.losses = Losses(**state["losses"])

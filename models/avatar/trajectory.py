@@ -1,0 +1,118 @@
+"""The motion under optimisation: what may move, and how a step at one frame reaches its neighbours."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.body import BodyModel
+from models.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+
+KERNEL_REACH = 3.0  # standard deviations
+
+
+class BodyPose(NamedTuple):
+    """Some frames of a trajectory, in camera space.
+
+    Attributes:
+        transforms: (B,24,4,4) of the joints, from the rest pose, the translation included.
+        trans: (B,3) that translation, metres.
+        joints: (B,24,3) metres.
+        turns: (B,24,3) axis-angle of each joint away from its start.
+        log_distance: (B,) the logarithm of the pelvis' z.
+    """
+
+    transforms: Tensor
+    trans: Tensor
+    joints: Tensor
+    turns: Tensor
+    log_distance: Tensor
+
+
+class Trajectory(nn.Module):
+    """A motion of T frames as small turns from a start, the pelvis by its ray and distance, and one shape.
+
+    A joint's rotation is R_start exp(turn + (S u)_t): `turns` are moved by the alignment over the whole
+    clip, `updates` u by the rendering, which sees one frame a step; S is a row-normalised Gaussian over time,
+    so that evidence at one frame moves its neighbours too. The pelvis (x/z, y/z, log z) likewise: the image
+    decides the first two almost alone, and a relative change of the third means the same near and far.
+    """
+
+    def __init__(
+        self, poses: Tensor, trans: Tensor, betas: Tensor, body: BodyModel, kernel_frames: float
+    ) -> None:
+        """
+        Args:
+            poses: (T,72) axis-angle, trans: (T,3) metres, betas: (10,): the start, camera space.
+            body: supplies the skeleton for a shape.
+            kernel_frames: standard deviation of S, frames; 0 for none.
+        """
+        super().__init__()
+        count = len(poses)
+        self.body = body
+        self.betas = nn.Parameter(betas.clone())
+        pelvis = trans + body.shaped_joints(betas)[0]
+        self.direction = nn.Parameter(pelvis[:, :2] / pelvis[:, 2:])
+        self.distance = nn.Parameter(pelvis[:, 2:].log())
+        self.turns = nn.Parameter(poses.new_zeros(count, 24, 3))
+        self.updates = nn.Parameter(poses.new_zeros(count, 75))
+        self.start: Tensor
+        self.kernel: Tensor
+        self.register_buffer("start", axis_angle_to_matrix(poses.reshape(count, 24, 3)))
+        self.register_buffer("kernel", temporal_kernel(count, kernel_frames).to(poses))
+
+    def __len__(self) -> int:
+        return len(self.turns)
+
+    def reached(self, frame: int) -> Tensor:
+        """Indices of the rows of `updates` that move `frame`."""
+        return self.kernel[frame].nonzero()[:, 0]
+
+    def forward(self, frames: Tensor | slice) -> BodyPose:
+        """The body's pose in some frames, differentiable in turns, root, updates and betas."""
+        turns, direction, distance = self._state(frames)
+        z = distance.exp()
+        pelvis = torch.cat((direction * z, z), dim=-1)
+        rotations = self.start[frames] @ axis_angle_to_matrix(turns)
+        trans = pelvis - self.body.shaped_joints(self.betas)[0]
+        transforms, joints = self.body.articulate(rotations, trans, self.betas)
+        return BodyPose(transforms, trans, joints, turns, distance[:, 0])
+
+    def mean_log_distance(self) -> Tensor:
+        """The mean over all frames of the logarithm of the pelvis' z."""
+        return self.distance.mean() + (self.kernel @ self.updates[:, 74]).mean()
+
+    def _state(self, frames: Tensor | slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Turns (B,24,3), direction (B,2) and log distance (B,1), the updates of the neighbours included."""
+        update = self.kernel[frames] @ self.updates
+        return (
+            self.turns[frames] + update[:, :72].unflatten(-1, (24, 3)),
+            self.direction[frames] + update[:, 72:74],
+            self.distance[frames] + update[:, 74:],
+        )
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Moves the updates into turns and root; the motion stays as it is."""
+        for parameter, value in zip(
+            (self.turns, self.direction, self.distance), self._state(slice(None)), strict=True
+        ):
+            parameter.copy_(value)
+        self.updates.zero_()
+
+    @torch.no_grad()
+    def motion(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Poses (T,72), trans (T,3) and joints (T,24,3)."""
+        body = self(slice(None))
+        rotations = self.start @ axis_angle_to_matrix(body.turns)
+        return matrix_to_axis_angle(rotations).flatten(1), body.trans, body.joints
+
+
+def temporal_kernel(count: int, sigma: float) -> Tensor:
+    """Row-normalised Gaussian weights (T,T) between frames, zero beyond three standard deviations."""
+    if sigma <= 0:
+        return torch.eye(count)
+    frames = torch.arange(count, dtype=torch.float64)
+    distance = (frames[:, None] - frames[None]).abs() / sigma
+    weights = torch.exp(-0.5 * distance**2) * (distance <= KERNEL_REACH)
+    return (weights / weights.sum(1, keepdim=True)).float()
