@@ -169,13 +169,15 @@ def advice(
             "The camera's focal length was guessed, so distances may be off by a tenth or more. "
             "Give it in pixels with --focal where you know it."
         )
-    if manifests["depth"].get("engine") == "none":
+    without_depth = manifests["depth"]["engine"] == "none"
+    if without_depth:
         found.append(
             "No depth estimate was used: how far limbs reach towards or away from the camera is the least "
             "certain part of the motion."
         )
-    for manifest in manifests.values():
-        found += [_sentence(str(one)) for one in manifest.get("summary", {}).get("warnings", [])]
+    for name, manifest in manifests.items():
+        if name != "depth" or not without_depth:  # which is told above
+            found += [_sentence(str(one)) for one in manifest["summary"].get("warnings", [])]
     found += [_sentence(str(one)) for one in history.get("warnings", [])]
     return list(dict.fromkeys(found))
 

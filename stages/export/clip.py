@@ -14,9 +14,9 @@ from models.avatar import Avatar
 from models.body import BodyModel, Motion
 from models.cameras import scale_intrinsics
 from models.drawing import Image
-from models.errors import StageError
+from models.errors import InputError, StageError
 from stages.frames import Frames
-from stages.images import read_grey
+from stages.images import read_image
 
 Array = NDArray[np.floating]
 
@@ -45,6 +45,7 @@ class Clip:
         """Reads the folders of frames, poses, masks and optimize.
 
         Raises:
+            InputError: the motion is another body's.
             StageError: the motions are not of the frames.
         """
         clip = cls(
@@ -55,6 +56,11 @@ class Clip:
             avatar=Avatar.load(inputs["optimize"] / "avatar.npz"),
             body=body,
         )
+        if clip.refined.body != body.kind:
+            raise InputError(
+                f"The motion is of the {clip.refined.body} body, the export has the {body.kind} one.",
+                "Give export.body_model for a motion of SMPL's, and leave it out for others.",
+            )
         lengths = {len(clip.frames), len(clip.initial), len(clip.refined)}
         if len(lengths) > 1:
             raise StageError(
@@ -81,7 +87,7 @@ class Clip:
 
     def mask(self, index: int) -> Image:
         """(H, W) coverage of the person in one frame, 255 inside."""
-        return read_grey(self.masks_folder / f"{index:06d}.png")
+        return read_image(self.masks_folder / f"{index:06d}.png")[..., 0]
 
     def body_region(self, motion: Motion, index: int) -> Image:
         """(H, W) the region that the body of one frame covers, 255 inside."""

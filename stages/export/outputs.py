@@ -14,12 +14,12 @@ from models.body import load_body
 from models.drawing import Image
 from models.formats import Splats, write_ply
 from stages.base import Progress, Work
+from stages.disk import full_disk_told
 from stages.export import FILES, NEEDS, REPORT, ExportSettings, report
 from stages.export.assessment import gather, metrics, write_json
 from stages.export.clip import Clip, evenly
 from stages.export.footage import Turntable, comparison, overlay
 from stages.export.page import write_page
-from stages.frames import full_disk_told
 from stages.video import write_video
 
 TURNTABLE_FPS = 24.0
@@ -30,7 +30,7 @@ _UPSIDE_DOWN = Rotation.from_euler("x", np.pi)
 def write_outputs(work: Work) -> dict[str, Any]:
     """Does the stage's work; see `stages.export.run`."""
     settings: ExportSettings = work.settings
-    clip = Clip.load(work.inputs, load_body(settings.body))
+    clip = Clip.load(work.inputs, load_body(settings.body_model))
     manifests = {name: json.loads((work.inputs[name] / "manifest.json").read_text()) for name in NEEDS}
     history = json.loads((work.inputs["optimize"] / "history.json").read_text())
     with full_disk_told(work.output):

@@ -9,6 +9,7 @@ from models.body import Motion
 from stages.export import assessment
 from stages.export.assessment import Facts
 from stages.export.clip import Clip
+from stages.images import read_image, write_image
 from tests.stages.export.conftest import FRAMES, HEIGHT, Inputs
 
 
@@ -108,10 +109,8 @@ def test_advice_passes_on_guesses_engines_and_warnings(facts: Facts, manifests: 
 def test_somebody_cut_off_at_the_picture_s_edge_is_noticed(
     clip: Clip, inputs: Inputs, tmp_path: Path
 ) -> None:
-    from stages.images import read_grey, write_image
-
     for path in sorted(inputs["masks"].glob("*.png")):
-        write_image(tmp_path / path.name, np.roll(read_grey(path), 40, axis=0))
+        write_image(tmp_path / path.name, np.roll(read_image(path)[..., 0], 40, axis=0))
     low = replace(clip, masks_folder=tmp_path)
     facts = assessment.gather(low, inputs, {"held_out": {}})
     assert facts.cut_off == FRAMES - 1

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from plyfile import PlyData
+from scipy.spatial.transform import Rotation
 
 from models.avatar import Avatar
 from models.body import Motion
@@ -98,8 +100,6 @@ def test_a_ply_for_viewers_that_hold_y_downwards_is_the_same_body_turned(avatar:
     assert turned.means == pytest.approx(upright.means * [1, -1, -1], abs=1e-6)
 
     def covariances(s: Any) -> np.ndarray:
-        from scipy.spatial.transform import Rotation
-
         axes = Rotation.from_quat(s.rotations, scalar_first=True).as_matrix() * s.scales[:, None]
         return axes @ axes.transpose(0, 2, 1)
 
@@ -162,6 +162,14 @@ def test_stages_that_disagree_are_named(inputs: Inputs, motion: Motion, tmp_path
 
 def test_a_body_file_that_is_none_is_refused(inputs: Inputs, tmp_path: Path) -> None:
     (tmp_path / "body.npz").write_bytes(b"nothing")
-    settings = ExportSettings(body=tmp_path / "body.npz")
+    settings = ExportSettings(body_model=tmp_path / "body.npz")
     with pytest.raises(InputError, match=r"body\.npz"):
         STAGE.run(Work(inputs, tmp_path, tmp_path, settings, "numba"))
+
+
+def test_a_motion_of_another_body_is_refused(inputs: Inputs, motion: Motion, tmp_path: Path) -> None:
+    (tmp_path / "optimize").mkdir()
+    replace(motion, body="smpl").save(tmp_path / "optimize" / "motion.npz")
+    Avatar.load(inputs["optimize"] / "avatar.npz").save(tmp_path / "optimize" / "avatar.npz")
+    with pytest.raises(InputError, match=r"export\.body_model"):
+        STAGE.run(Work({**inputs, "optimize": tmp_path / "optimize"}, tmp_path, tmp_path, SETTINGS, "numba"))
