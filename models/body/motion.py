@@ -1,0 +1,220 @@
+"""The motion file: a person's SMPL poses in camera space, frame by frame (docs/architecture.md)."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.body.body import JOINT_COUNT, SHAPE_COUNT, BodyKind, BodyModel
+from models.errors import InputError
+
+Array = NDArray[Any]
+
+REQUIRED = ("poses", "trans", "betas", "K")
+UNREADABLE = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise at damaged files, archives of other kinds and pickled members."""
+LARGEST_ANGLE = 4 * np.pi
+"""Radians. No joint turns further even when its angle is unwrapped over time; degrees in a file soon do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """T frames of one person. Camera space is OpenCV's: x right, y down, z forward, metres.
+
+    Attributes:
+        poses: (T, 72) float32, axis-angle radians, joint 0 the whole body's orientation in camera space.
+        trans: (T, 3) float32 metres, added to the body posed about its rest pelvis, as in smplx.
+        betas: (10,) float32, the shape.
+        K: (3, 3) float64, intrinsics in pixels of the source video, pixel centres at +0.5.
+        frame: (T,) int64, rising index into the source video.
+        fps: frames per second of this motion.
+        width, height: the source video's, pixels.
+        body: the body that `betas` and `trans` speak of.
+        valid: (T,) bool, where the person was seen.
+        joints: (T, 24, 3) float32 metres in camera space, or None where nobody said.
+    """
+
+    poses: Array
+    trans: Array
+    betas: Array
+    K: Array
+    frame: Array
+    fps: float
+    width: int
+    height: int
+    body: BodyKind
+    valid: Array
+    joints: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def save(self, path: Path) -> None:
+        """Writes the motion file, an npz."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        with path.open("wb") as file:
+            np.savez_compressed(file, **{name: value for name, value in arrays.items() if value is not None})
+
+    @classmethod
+    def load(cls, path: Path, body: BodyKind = "embedded", fps: float = 30.0) -> "Motion":
+        """Reads and checks a motion file, ours or one made elsewhere.
+
+        It needs `poses`, `trans`, `betas` and `K`. Of the rest, what is missing becomes: `frame` 0, 1, 2 ...;
+        `valid` true; `width` and `height` twice the principal point; `joints` None; `fps` and `body` the
+        arguments.
+
+        Raises:
+            InputError: the file is not such a file; the message names the field and what is wrong with it.
+        """
+        return _Reader(path).motion(body, fps)
+
+
+def retarget(motion: Motion, body: BodyModel, betas: Array | None = None) -> Motion:
+    """The motion for a body of another kind or shape: the poses stay, and so does the pelvis.
+
+    The pelvis is where `motion.joints` says; else where the motion's own shape puts it if that is of the
+    body's kind; else `trans` is kept, since the other body's rest pelvis is not known.
+
+    Args:
+        motion: stays as it is.
+        body: the body to drive.
+        betas: (10,) its shape; the motion's own when it is of the same kind, otherwise the mean.
+
+    Returns:
+        A motion whose `trans`, `betas`, `body` and `joints` are the new body's.
+    """
+    same_kind = motion.body == body.kind
+    if betas is None:
+        betas = motion.betas if same_kind else np.zeros(SHAPE_COUNT, np.float32)
+    shape = _like(body, betas)
+    rest_pelvis = body.shaped_joints(shape)[0]
+    if motion.joints is not None:
+        trans = _like(body, motion.joints[:, 0]) - rest_pelvis
+    elif same_kind:
+        trans = _like(body, motion.trans) + body.shaped_joints(_like(body, motion.betas))[0] - rest_pelvis
+    else:
+        trans = _like(body, motion.trans)
+    with torch.no_grad():
+        joints = body.articulate(_like(body, motion.poses), trans, shape)[1]
+    return replace(
+        motion,
+        trans=trans.cpu().numpy().astype(np.float32),
+        betas=np.asarray(betas, np.float32),
+        body=body.kind,
+        joints=joints.cpu().numpy().astype(np.float32),
+    )
+
+
+class _Reader:
+    """One motion file on its way to being trusted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.arrays = self._arrays()
+
+    def motion(self, body: BodyKind, fps: float) -> Motion:
+        missing = [name for name in REQUIRED if name not in self.arrays]
+        if missing:
+            raise self._refusal(f"lacks {', '.join(missing)}")
+        poses = self._poses()
+        count = len(poses)
+        camera = self._camera()
+        has = self.arrays.__contains__
+        return Motion(
+            poses=poses,
+            trans=self._numbers("trans", (count, 3)),
+            betas=self._numbers("betas", (SHAPE_COUNT,)),
+            K=camera,
+            frame=self._frame(count) if has("frame") else np.arange(count),
+            fps=self._positive("fps") if has("fps") else fps,
+            width=round(self._positive("width") if has("width") else 2 * camera[0, 2]),
+            height=round(self._positive("height") if has("height") else 2 * camera[1, 2]),
+            body=self._body() if has("body") else body,
+            valid=self._valid(count) if has("valid") else np.ones(count, bool),
+            joints=self._numbers("joints", (count, JOINT_COUNT, 3)) if has("joints") else None,
+        )
+
+    def _arrays(self) -> Mapping[str, Array]:
+        known = {field.name for field in fields(Motion)}
+        try:
+            with self.path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as data:
+                return {name: data[name] for name in data.files if name in known}
+        except OSError as error:
+            raise self._refusal(f"cannot be read: {error.strerror or error}") from error
+        except UNREADABLE as error:
+            raise self._refusal(f"is not a plain npz file ({error})") from error
+
+    def _poses(self) -> Array:
+        shape = self.arrays["poses"].shape
+        if len(shape) != 2 or shape[0] == 0:
+            raise self._refusal(f"has poses of shape {shape}, expected (T, {3 * JOINT_COUNT}) with T above 0")
+        poses = self._numbers("poses", (shape[0], 3 * JOINT_COUNT))
+        angles = np.linalg.norm(poses.reshape(-1, JOINT_COUNT, 3), axis=-1)
+        if angles.max() > LARGEST_ANGLE:
+            frame, joint = np.unravel_index(angles.argmax(), angles.shape)
+            raise self._refusal(
+                f"turns joint {joint} by {angles.max():.1f} radians in frame {frame}; are these degrees?"
+            )
+        return poses
+
+    def _camera(self) -> Array:
+        camera = self._numbers("K", (3, 3), np.float64)
+        if not (camera[0, 0] > 0 and camera[1, 1] > 0 and np.array_equal(camera[2], [0, 0, 1])):
+            raise self._refusal(
+                "has a K that is no camera: it needs focal lengths above 0 and the last row 0 0 1"
+            )
+        if not (camera[0, 2] > 0 and camera[1, 2] > 0):
+            raise self._refusal("has a K whose principal point lies outside the picture")
+        return camera
+
+    def _frame(self, count: int) -> Array:
+        frame = self._numbers("frame", (count,), np.float64)
+        whole = frame.astype(np.int64)
+        if not np.array_equal(whole, frame) or whole[0] < 0 or (np.diff(whole) <= 0).any():
+            raise self._refusal("has a frame index that is not whole, from 0 up and rising")
+        return whole
+
+    def _valid(self, count: int) -> Array:
+        valid = self._numbers("valid", (count,), np.float64)
+        if not np.isin(valid, (0, 1)).all():
+            raise self._refusal("has a valid flag that is neither true nor false")
+        return valid.astype(bool)
+
+    def _positive(self, name: str) -> float:
+        value = float(self._numbers(name, (), np.float64))
+        if value <= 0:
+            raise self._refusal(f"has {name} {value:g}, expected more than 0")
+        return value
+
+    def _body(self) -> BodyKind:
+        value = self.arrays["body"]
+        if value.shape != () or str(value) not in get_args(BodyKind):
+            raise self._refusal(f"has an unknown body, expected one of {', '.join(get_args(BodyKind))}")
+        return str(value)  # type: ignore[return-value]
+
+    def _numbers(self, name: str, shape: tuple[int, ...], dtype: type = np.float32) -> Array:
+        value = self.arrays[name]
+        if value.dtype.kind not in "fiub":
+            raise self._refusal(f"has {name} of type {value.dtype}, expected numbers")
+        if value.shape != shape:
+            raise self._refusal(f"has {name} of shape {value.shape}, expected {shape}")
+        if not np.isfinite(value).all():
+            first = np.argwhere(~np.isfinite(value))[0].tolist()
+            raise self._refusal(f"has {name} with values that are no numbers, the first at {first}")
+        return value.astype(dtype)
+
+    def _refusal(self, problem: str) -> InputError:
+        return InputError(
+            f"Motion file {self.path} {problem}.",
+            "It must hold poses (T,72) in radians, trans (T,3) in metres, betas (10,), K (3,3), all finite.",
+        )
+
+
+def _like(body: BodyModel, array: Array) -> torch.Tensor:
+    return torch.as_tensor(array).to(body.v_template)
