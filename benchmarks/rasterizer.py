@@ -41,7 +41,10 @@ class Scene(NamedTuple):
 def figure(count: int, width: int, height: int) -> Scene:
     """About `count` Gaussians on the figure, 3 m in front of a camera that shows it over 0.9 of the height."""
     lengths = [math.dist(a, b) for a, b, _ in FIGURE]
-    areas = [2 * math.pi * radius * (length + 2 * radius) for length, (*_, radius) in zip(lengths, FIGURE, strict=True)]
+    areas = [
+        2 * math.pi * radius * (length + 2 * radius)
+        for length, (*_, radius) in zip(lengths, FIGURE, strict=True)
+    ]
     spacing = math.sqrt(sum(areas) / count)
     points, normals = [], []
     for (a, b, radius), length, area in zip(FIGURE, lengths, areas, strict=True):
@@ -64,7 +67,9 @@ def figure(count: int, width: int, height: int) -> Scene:
     )
 
 
-def capsule(a: np.ndarray, b: np.ndarray, radius: float, length: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+def capsule(
+    a: np.ndarray, b: np.ndarray, radius: float, length: float, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Points spread evenly over a capsule on a golden spiral, and their normals."""
     axis = (b - a) / length
     side = np.cross(axis, [0, 0, 1.0])
@@ -74,7 +79,9 @@ def capsule(a: np.ndarray, b: np.ndarray, radius: float, length: float, count: i
     turn = np.arange(count) * math.pi * (3 - math.sqrt(5))
     cap = np.where(along < 0, along, np.maximum(along - length, 0)) / radius
     ring = np.sqrt(1 - cap**2)
-    normals = cap[:, None] * axis + ring[:, None] * (np.cos(turn)[:, None] * side + np.sin(turn)[:, None] * other)
+    normals = cap[:, None] * axis + ring[:, None] * (
+        np.cos(turn)[:, None] * side + np.sin(turn)[:, None] * other
+    )
     return a + np.clip(along, 0, length)[:, None] * axis + radius * normals, normals
 
 

@@ -35,11 +35,6 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks; write a m
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def main() -> None:
-    """The console script."""
-    app()
-
-
 @app.callback()
 def _commands() -> None:
     """Keeps the commands' names even while there is only one."""

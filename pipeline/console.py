@@ -58,13 +58,14 @@ class Bars:
             say(text, self._console)
         for each in states:
             name = each.step.stage.name
-            done, note = (1, "up to date") if each.done else (0, each.step.stage.title)
-            self._tasks[name] = self._bars.add_task(note, total=1, completed=done, start=False, stage=name)
+            self._tasks[name] = self._bars.add_task(
+                "up to date", total=1, completed=int(each.done), start=False, visible=each.done, stage=name
+            )
 
     def started(self, step: Step) -> None:
         task = self._tasks[step.stage.name]
         self._bars.start_task(task)
-        self._bars.update(task, total=None, description=f"{step.stage.title} ({step.engine})")
+        self._bars.update(task, total=None, visible=True, description=f"{step.stage.title} ({step.engine})")
 
     def progress(self, step: Step, done: int, total: int, note: str = "") -> None:
         description = f"{step.stage.title}: {note}" if note else f"{step.stage.title} ({step.engine})"
@@ -141,10 +142,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def outputs(folder: Path, manifest: Manifest) -> str:
-    """The table of a published stage's files; what each is for, its summary's `files` says."""
+    """Where a published stage's files are, and what each is for as its summary's `files` says."""
     meanings: dict[str, Any] = manifest.summary.get("files", {})
-    names = [name for name in meanings if name in manifest.outputs] or list(manifest.outputs)
-    return table([(str(shown(folder / name)), str(meanings.get(name, ""))) for name in names])
+    if not meanings:
+        return str(shown(folder))
+    return table([(str(shown(folder / name)), str(meaning)) for name, meaning in meanings.items()])
 
 
 def shown(path: Path) -> Path:

@@ -9,7 +9,6 @@ from types import FrameType
 
 import stages
 from models.errors import HsplatError, InputError, StageError
-from pipeline import tasks
 from pipeline.chain import Reporter, downstream, plan, state
 from pipeline.config import closest
 from pipeline.logs import log_circumstances, logging_to
@@ -61,9 +60,13 @@ def run_clip(
             states = [state(workspace, step) for step in steps if step.stage.name in names]
             for each in states:
                 log.info("%s: %s %s", each.step.stage.name, each.name, each.reason)
+                if each.done:
+                    workspace.tidy(each.step.stage.name)
             reporter.planned(states)
             if not all(each.done for each in states):
-                tasks.run_chain(workspace, configuration, names, reporter)
+                from pipeline.tasks import run_chain  # Luigi takes its time to load; often there is no work
+
+                run_chain(workspace, configuration, names, reporter)
         except HsplatError:
             log.exception("failed")
             raise

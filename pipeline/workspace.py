@@ -207,6 +207,11 @@ class Workspace:
     def invalidate(self, stage: str) -> None:
         """Forgets a stage's result and checkpoints; its files stay until new ones take their place."""
         (self.stage_folder(stage) / MANIFEST).unlink(missing_ok=True)
+        self.tidy(stage)
+
+    def tidy(self, stage: str) -> None:
+        """Removes what unfinished work on a stage left."""
+        shutil.rmtree(self.partial_folder(stage), ignore_errors=True)
         shutil.rmtree(self.folder / f".{stage}.scratch", ignore_errors=True)
 
     @contextmanager
@@ -264,7 +269,7 @@ class Workspace:
         partial.rename(published)
         _sync(self.folder)
         shutil.rmtree(old, ignore_errors=True)
-        shutil.rmtree(self.folder / f".{stage}.scratch", ignore_errors=True)
+        self.tidy(stage)
 
 
 def now() -> str:

@@ -20,6 +20,8 @@ from models.avatar.trajectory import BodyPose, Trajectory
 from models.body import BodyModel
 
 RESIDUAL_SCALE = 0.05  # of the person's typical size in the picture: where the robust terms level off
+FIRST_WIDTH = 4.0  # of the robust terms, so that a start a metre off is still drawn in
+WIDE_SHARE = 0.4  # of the steps, until the width is 1
 HEIGHT_SCALE = 0.05  # metres
 REFRESH = 5  # steps between two searches for the outermost points
 NEAREST = 0.1  # metres; nothing is projected from nearer
@@ -52,8 +54,13 @@ class Boxes:
         self.K = torch.from_numpy(K).float().to(device)
         self.outermost: Tensor | None = None
 
-    def loss(self, body: BodyPose, betas: Tensor, refresh: bool) -> Tensor:
-        """Geman-McClure of the four sides' distances, sum over sides, mean over frames with a box."""
+    def loss(self, body: BodyPose, betas: Tensor, refresh: bool, width: float) -> Tensor:
+        """Geman-McClure of the four sides' distances, sum over sides, mean over frames with a box.
+
+        Args:
+            refresh: whether to look for the outermost points anew.
+            width: factor on the distance at which the term levels off.
+        """
         if refresh or self.outermost is None:
             with torch.no_grad():
                 everywhere = self._project(body, betas, None)
@@ -61,7 +68,7 @@ class Boxes:
                 self.outermost = torch.cat((low, high), dim=1)
         sides = self._project(body, betas, self.outermost)
         sides = sides[:, torch.arange(4), torch.tensor([0, 1, 0, 1])]
-        residual = (sides - self.targets) / (RESIDUAL_SCALE * self.size)
+        residual = (sides - self.targets) / (width * RESIDUAL_SCALE * self.size)
         return (geman_mcclure(residual) * self.known).sum() / self.known.any(1).sum().clamp_min(1)
 
     def _project(self, body: BodyPose, betas: Tensor, index: Tensor | None) -> Tensor:
@@ -111,7 +118,8 @@ def align(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine(settings.alignment_steps))
     for step in range(settings.alignment_steps):
         body = trajectory(slice(None))
-        loss = w.box * boxes.loss(body, trajectory.betas, refresh=step % REFRESH == 0)
+        width = 1 + (FIRST_WIDTH - 1) * max(0.0, 1 - step / (WIDE_SHARE * settings.alignment_steps))
+        loss = w.box * boxes.loss(body, trajectory.betas, step % REFRESH == 0, width)
         loss = loss + plausibility(body, fps, w.smoothness, w.rotation_prior)
         loss = loss + w.shape_prior * trajectory.betas.square().sum()
         if settings.height:

@@ -56,9 +56,7 @@ def fit_slope(pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) 
     return float(slope) if np.isfinite(slope) and slope > 0 else None
 
 
-def depth_loss(
-    rendered: Tensor, alpha: Tensor, crop: Crop, inside: Tensor, slope: float | None, low: float
-) -> Tensor:
+def depth_loss(rendered: Tensor, alpha: Tensor, crop: Crop, slope: float | None, low: float) -> Tensor:
     """Huber distance in metres between rendered depth and the map, high and low frequencies apart.
 
     r = (1/z - slope d - shift) z0^2 with z0 the mean distance: metres along the ray. For relative maps the
@@ -70,7 +68,7 @@ def depth_loss(
         slope: of the maps, or None for metric ones.
         low: weight of the part of r that is smooth over the body: maps lean whole bodies.
     """
-    assert crop.depth is not None
+    assert crop.depth is not None and crop.trusted is not None
     mask = (crop.trusted & (alpha.detach() > SOLID)).float()
     count = mask.sum()
     distance = rendered.clamp_min(0.1)

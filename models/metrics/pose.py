@@ -79,7 +79,7 @@ def global_mpjpe(predicted: Joints, truth: Joints) -> float:
 
 
 def scaled_global_mpjpe(predicted: Joints, truth: Joints) -> float:
-    """Camera-space error once all predicted joints of the clip are multiplied by the one factor that fits best.
+    """Camera-space error once all predicted joints of the clip are multiplied by the best one factor.
 
     A single camera cannot tell a tall person far away from a short one near by; this error leaves that out.
 

@@ -1,9 +1,12 @@
+# mypy: allow-untyped-defs
 """Structural similarity (SSIM) of two pictures, as 3D Gaussian splatting's loss uses it.
 
-Wang et al. 2004 with a Gaussian window of 11 x 11 pixels, sigma 1.5, pictures continued by zeros, every channel for
-itself. On the CPU it is compiled code with its gradient written by hand, elsewhere PyTorch's convolution.
+Wang et al. 2004 with a Gaussian window of 11 x 11 pixels, sigma 1.5, pictures continued by zeros, every
+channel for itself. On the CPU it is compiled code with its gradient written by hand, elsewhere PyTorch's
+convolution.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,7 @@ TAPS = 2 * RADIUS + 1
 _window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
 _window /= _window.sum()
 
-_compiled = njit(nogil=True, cache=True, error_model="numpy")
+_compiled: Callable[[Callable], Any] = njit(nogil=True, cache=True, error_model="numpy")
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:
@@ -30,7 +33,9 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
         ValueError: if they are not two pictures of the same shape.
     """
     if image.shape != target.shape or image.dim() != 3 or not image.numel():
-        raise ValueError(f"SSIM needs two pictures (H, W, C), not {tuple(image.shape)}, {tuple(target.shape)}")
+        raise ValueError(
+            f"SSIM needs two pictures (H, W, C), not {tuple(image.shape)}, {tuple(target.shape)}"
+        )
     compiled = image.device.type == "cpu" and image.dtype == target.dtype == torch.float32
     if compiled and not target.requires_grad and image[0].numel() >= WIDTH:
         return _Similarity.apply(image, target)
@@ -43,7 +48,9 @@ def _by_convolution(image: Tensor, target: Tensor) -> Tensor:
     kernel = torch.outer(window, window).expand(channels, 1, TAPS, TAPS)
 
     def blur(picture: Tensor) -> Tensor:
-        return torch.nn.functional.conv2d(picture.movedim(-1, 0)[None], kernel, padding=RADIUS, groups=channels)
+        return torch.nn.functional.conv2d(
+            picture.movedim(-1, 0)[None], kernel, padding=RADIUS, groups=channels
+        )
 
     mean_a, mean_b = blur(image), blur(target)
     squares = blur(image * image + target * target) - mean_a**2 - mean_b**2
@@ -66,7 +73,9 @@ class _Similarity(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             gradient = torch.empty_like(image, memory_format=torch.contiguous_format)
             rows = gradient.view(height, -1).numpy()
-            share(lambda first, last: _differentiate(first, last, a, b, channels, window, maps, rows), bounds)
+            share(
+                lambda first, last: _compare_backward(first, last, a, b, channels, window, maps, rows), bounds
+            )
             ctx.save_for_backward(gradient)
         return torch.tensor(row_sums.sum(dtype=np.float64) / a.size, dtype=torch.float32)
 
@@ -76,17 +85,17 @@ class _Similarity(torch.autograd.Function):
         return upstream * gradient, None
 
 
-# A row of a picture is one run of `size` = width * channels floats, so that blurring across shifts by `channels`.
-# Blocks of Lanes cover it, the last one overlapping the one before; `margin` zeros surround the blurred rows.
+# A row of a picture is one run of size = width * channels floats, so blurring across shifts by `channels`.
+# Blocks of Lanes cover it, the last one overlapping the one before. Zeros surround the blurred rows.
 
 
 @_compiled
-def _block_start(block, size):  # type: ignore[no-untyped-def]
+def _block_start(block, size):
     return min(block * WIDTH, size - WIDTH)
 
 
 @_compiled
-def _blur_across(blurred, start, channels, window):  # type: ignore[no-untyped-def]
+def _blur_across(blurred, start, channels, window):
     value = window[0] * load(blurred, start)
     for tap in range(1, TAPS):
         value += window[tap] * load(blurred, start + tap * channels)
@@ -94,10 +103,10 @@ def _blur_across(blurred, start, channels, window):  # type: ignore[no-untyped-d
 
 
 @_compiled
-def _compare(first, last, a, b, channels, window, maps, row_sums):  # type: ignore[no-untyped-def]
-    """Sums of SSIM over the rows [first, last), and `maps`: its derivatives by the blurred pictures.
+def _compare(first, last, a, b, channels, window, maps, row_sums):
+    """Sums of SSIM over the rows [first, last), and `maps`: the mean's derivatives by the blurred pictures.
 
-    maps[0:H], maps[H:2H], maps[2H:3H] are by blur(a), blur(a a + b b) and blur(a b), divided by the number of values.
+    maps[0:H], maps[H:2H] and maps[2H:3H] are those by blur(a), blur(a a + b b) and blur(a b).
     """
     height, size = a.shape
     flat_a, flat_b, flat_maps = a.reshape(-1), b.reshape(-1), maps.reshape(-1)
@@ -147,8 +156,8 @@ def _compare(first, last, a, b, channels, window, maps, row_sums):  # type: igno
 
 
 @_compiled
-def _differentiate(first, last, a, b, channels, window, maps, gradient):  # type: ignore[no-untyped-def]
-    """The gradient by `a` in the rows [first, last), from the maps of `_compare`: blurring is its own adjoint."""
+def _compare_backward(first, last, a, b, channels, window, maps, gradient):
+    """The gradient by `a` in the rows [first, last) from the maps: blurring is its own adjoint."""
     height, size = a.shape
     flat_a, flat_b = a.reshape(-1), b.reshape(-1)
     flat_maps, flat_gradient = maps.reshape(-1), gradient.reshape(-1)

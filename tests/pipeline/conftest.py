@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import stages
-from pipeline import cli, config
+from pipeline import config
+from pipeline.__main__ import main
 from tests.pipeline import fakes
 
 ROOT = Path(__file__).parent.parent.parent
@@ -40,7 +41,7 @@ def call(chain: None, monkeypatch: pytest.MonkeyPatch) -> Call:
     def run(*arguments: object) -> int:
         monkeypatch.setattr(sys, "argv", ["hsplat-pipeline", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            main()
         return int(end.value.code or 0)
 
     return run

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import stages
 from models.errors import InputError, StageError
-from pipeline import cli, config
+from pipeline import config
+from pipeline.__main__ import main
 from stages.base import Settings, Stage, Work
 
 PRESETS = Path(__file__).parent / "presets"
@@ -120,4 +121,4 @@ FAKES = (
 if __name__ == "__main__":
     stages.STAGES = FAKES
     config.PRESETS = PRESETS
-    cli.main()
+    main()

@@ -87,7 +87,7 @@ def test_outputs_with_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     assert console.outputs(tmp_path / "export", made) == "export/report.html  the report"
     bare = manifest(outputs={"a.ply": output})
-    assert console.outputs(Path("/elsewhere"), bare) == "/elsewhere/a.ply"
+    assert console.outputs(Path("/elsewhere"), bare) == "/elsewhere"
 
 
 def test_columns_are_aligned() -> None:

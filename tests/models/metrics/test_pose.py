@@ -4,7 +4,7 @@ from scipy.spatial.transform import Rotation
 
 from models.metrics import pose
 
-TRUTH = np.random.default_rng(0).normal(size=(6, 24, 3)) + [0, 0, 4]
+TRUTH = np.random.default_rng(0).normal(size=(6, 24, 3)) + np.array([0, 0, 4])
 
 
 def test_every_error_of_the_truth_is_zero() -> None:
@@ -19,14 +19,14 @@ def test_every_error_of_the_truth_is_zero() -> None:
 
 
 def test_mpjpe_leaves_out_translation_only() -> None:
-    shifted = TRUTH + [0.1, 0, 0]
+    shifted = TRUTH + np.array([0.1, 0, 0])
     assert pose.mpjpe(shifted, TRUTH) == pytest.approx(0, abs=1e-6)
     assert pose.global_mpjpe(shifted, TRUTH) == pytest.approx(100)
 
 
 def test_pa_mpjpe_leaves_out_similarities_but_no_reflection() -> None:
     rotations = Rotation.random(6, rng=1).as_matrix()
-    moved = 1.3 * np.einsum("tij,tkj->tki", rotations, TRUTH) + [1, 2, 3]
+    moved = 1.3 * np.einsum("tij,tkj->tki", rotations, TRUTH) + np.array([1, 2, 3])
     assert pose.pa_mpjpe(moved, TRUTH) == pytest.approx(0, abs=1e-6)
     assert pose.pa_mpjpe(TRUTH * [-1, 1, 1], TRUTH) > 100
 

@@ -1,0 +1,67 @@
+import numpy as np
+import torch
+
+from models.avatar.depth import depth_loss, fit_slope
+from models.avatar.observations import Crop
+
+
+def _pairs(slope: float, outliers: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    random = np.random.default_rng(0)
+    pairs = []
+    for shift in random.uniform(-0.05, 0.05, 12):
+        disparity = random.uniform(100, 140, 400)
+        inverse = slope * disparity + shift + 0.002 * random.normal(size=400)
+        wrong = random.uniform(size=400) < outliers
+        pairs.append((disparity, np.where(wrong, random.uniform(0.1, 0.9, 400), inverse)))
+    return pairs
+
+
+def test_slope_is_found_whatever_the_shifts_and_outliers() -> None:
+    assert abs(fit_slope(_pairs(0.003, 0.0)) / 0.003 - 1) < 0.01
+    assert abs(fit_slope(_pairs(0.003, 0.2)) / 0.003 - 1) < 0.05
+
+
+def test_slope_of_contradicting_or_empty_maps_is_none() -> None:
+    assert fit_slope(_pairs(-0.003, 0.0)) is None
+    assert fit_slope([]) is None
+    flat = np.full(400, 120.0), np.linspace(0.3, 0.4, 400)
+    assert fit_slope([flat]) is None
+
+
+def _crop(depth: torch.Tensor) -> Crop:
+    size = depth.shape
+    return Crop(
+        image=torch.zeros(*size, 3, dtype=torch.uint8),
+        mask=torch.full(size, 255, dtype=torch.uint8),
+        K=torch.eye(3),
+        depth=depth,
+        trusted=depth > 0,
+    )
+
+
+def test_relative_loss_ignores_a_common_shift_and_sees_shape() -> None:
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 60), torch.linspace(-1, 1, 40), indexing="ij")
+    truth = 3 + 0.1 * x * y
+    crop = _crop((1 / truth + 0.07) / 0.002)
+    alpha = torch.ones(60, 40)
+    right = depth_loss(truth, alpha, crop, 0.002, 0.3)
+    wrong = depth_loss(truth + 0.1 * torch.sin(12 * y), alpha, crop, 0.002, 0.3)
+    assert right < 1e-6 < 1e-4 < wrong
+
+
+def test_lean_costs_less_than_the_same_error_at_high_frequency() -> None:
+    y = torch.linspace(-1, 1, 60)[:, None].expand(60, 40)
+    crop, alpha = _crop(torch.full((60, 40), 1 / 3 / 0.002)), torch.ones(60, 40)
+    flat = torch.full((60, 40), 3.0)
+    lean = depth_loss(flat + 0.02 * y, alpha, crop, 0.002, 0.3)
+    ripple = depth_loss(flat + 0.02 * torch.sin(40 * y), alpha, crop, 0.002, 0.3)
+    assert lean < 0.5 * ripple
+
+
+def test_metric_loss_sees_a_shift_and_skips_unknown_pixels() -> None:
+    depth = torch.full((60, 40), 3.0)
+    depth[:30] = 0
+    alpha, crop = torch.ones(60, 40), _crop(depth)
+    assert depth_loss(torch.full((60, 40), 3.0), alpha, crop, None, 1.0) < 1e-9
+    assert depth_loss(torch.full((60, 40), 3.1), alpha, crop, None, 1.0) > 1e-3
+    assert depth_loss(torch.full((60, 40), 3.0), 0 * alpha, crop, None, 1.0) == 0
