@@ -5,6 +5,7 @@ to where the landmarks lie in the picture and to the directions of the bones bet
 with smoothness over time, a prior pose, joint limits, and a floor that the lower foot stands on.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,15 +31,15 @@ IMAGE_SCALE = 0.12  # metres at the person's depth; landmarks further off count 
 BONE_WEIGHT, BONE_SCALE = 0.1, 0.5
 # BlazePose's limbs reach half as far towards or away from the camera as the true ones, on the right side.
 START_STRETCH = 2.0
-SMOOTHNESS, ROOT_SMOOTHNESS = 40.0, 4.0
-PRIOR_WEIGHT, LIMIT_WEIGHT, SHAPE_WEIGHT = 0.3, 0.3, 0.002
+SMOOTHNESS, ROOT_SMOOTHNESS = 60.0, 4.0
+PRIOR_WEIGHT, LIMIT_WEIGHT, SHAPE_WEIGHT = 0.2, 0.3, 0.02
 FLOOR_WEIGHT, FLOOR_SCALE, FLOOR_SOFTNESS = 0.3, 0.2, 0.03  # the last two in metres
 
 _JOINT = {name: i for i, name in enumerate(JOINT_NAMES)}
 # How firmly each joint is held to its usual angle.
 _STIFFNESS = {
-    "hip": 0.15, "knee": 0.1, "ankle": 0.5, "foot": 3.0, "spine1": 1.0, "spine2": 1.0, "spine3": 1.0, "neck": 1.0,
-    "head": 1.0, "collar": 1.5, "shoulder": 0.1, "elbow": 0.1, "wrist": 1.0, "hand": 10.0, "pelvis": 0.0,
+    "pelvis": 0.0, "hip": 0.15, "knee": 0.1, "ankle": 0.5, "foot": 3.0, "spine1": 1.0, "spine2": 1.0,
+    "spine3": 1.0, "neck": 1.0, "head": 1.0, "collar": 1.5, "shoulder": 0.1, "elbow": 0.1, "wrist": 1.0, "hand": 10.0,
 }  # fmt: skip
 _USUAL = {
     "left_shoulder": (0.0, 0.0, -0.8), "right_shoulder": (0.0, 0.0, 0.8), "left_elbow": (0.0, -0.3, 0.0),
@@ -62,14 +63,16 @@ class PoseFit:
         trans: (T, 3) metres.
         betas: (10,).
         joints: (T, 24, 3) metres.
+        height: metres, standing.
         valid: (T,) bool, where the person was seen; elsewhere the pose is a bridge, or the nearest one held.
-        reprojection: (T,) mean distance in pixels of the body's landmarks from the seen ones; NaN where unseen.
+        reprojection: (T,) mean distance of the body's landmarks from the seen ones, pixels; NaN where unseen.
     """
 
     poses: Array
     trans: Array
     betas: Array
     joints: Array
+    height: float
     valid: NDArray[np.bool_]
     reprojection: Array
 
@@ -99,7 +102,7 @@ def fit_poses(
     Raises:
         ValueError: the person is seen nowhere.
     """
-    seen = landmarks.valid.any(0)
+    seen = np.any(landmarks.valid, axis=0)
     if not seen.any():
         raise ValueError("the person is seen in no frame")
     frames = _bridged(seen, fps)
@@ -136,7 +139,7 @@ def _bridged(seen: NDArray[np.bool_], fps: float) -> NDArray[np.intp]:
     """The frames to fit: those seen and those in gaps of up to BRIDGED_SECONDS between them."""
     found = np.flatnonzero(seen)
     fitted = seen.copy()
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in itertools.pairwise(found):
         if after - before - 1 <= BRIDGED_SECONDS * fps:
             fitted[before:after] = True
     return np.flatnonzero(fitted)
@@ -172,7 +175,9 @@ def _robust(squared: Tensor, scale: float, widening: float) -> Tensor:
 def _limit_loss(angles: Tensor) -> Tensor:
     """How far joints (T, 24, 3) bend where they cannot: mean over frames of squared radians."""
     knee = angles[:, _KNEES]
-    loss = (knee[..., 0] - knee[..., 0].clamp(0, _LARGEST_BEND)).square() + 0.3 * knee[..., 1:].square().sum(-1)
+    loss = (knee[..., 0] - knee[..., 0].clamp(0, _LARGEST_BEND)).square() + 0.3 * knee[..., 1:].square().sum(
+        -1
+    )
     elbow = angles[:, _ELBOWS, 1] * angles.new_tensor([-1.0, 1.0])
     loss = loss + (elbow - elbow.clamp(0, _LARGEST_BEND)).square()
     turned = angles[:, _LIMITED].norm(dim=-1)
@@ -375,6 +380,7 @@ class _Problem:
             trans=spread[1],
             betas=self.betas.detach().double().numpy(),
             joints=spread[2],
+            height=float(standing_height(self.body, self.betas)),
             valid=seen,
             reprojection=spread[3],
         )

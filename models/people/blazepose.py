@@ -105,8 +105,8 @@ class BlazePose:
         with _quiet_stderr():
             # Importing mediapipe takes a second, and both it and the first pictures write log lines.
             from mediapipe.framework.formats import rect_pb2
-            from mediapipe.python.solutions import pose  # noqa: F401  registers the calculators
             from mediapipe.python.solution_base import SolutionBase
+            from mediapipe.python.solutions import pose  # noqa: F401  registers the calculators
 
             threshold = "posedetectioncpu__TensorsToDetectionsCalculator.min_score_thresh"
             self._detector = SolutionBase(
@@ -179,7 +179,9 @@ class BlazePose:
         turn = from_crop[:2, :2] / np.sqrt(abs(np.linalg.det(from_crop[:2, :2])))
         world = np.column_stack([answer.world[:, :2] @ turn.T, answer.world[:, 2]])
         order = MIRRORED if mirrored else np.arange(LANDMARKS)
-        centre, rim = _transform(from_crop, np.stack([answer.circle.hips, answer.circle.hips + answer.circle.up]))
+        centre, rim = _transform(
+            from_crop, np.stack([answer.circle.hips, answer.circle.hips + answer.circle.up])
+        )
         return Observation(
             image=np.column_stack([points, answer.image[:, 2]])[order],
             world=world[order],
@@ -236,7 +238,7 @@ def _crop_transform(circle: Circle) -> Array:
     return transform
 
 
-def _warp(image: NDArray, transform: Array, size: tuple[int, int]) -> NDArray:
+def _warp(image: NDArray, transform: NDArray, size: tuple[int, int]) -> NDArray:
     """The picture under an affine transform of pixel coordinates (centres at +0.5), without aliasing."""
     shrink = min(1.0, float(np.sqrt(abs(np.linalg.det(transform[:2, :2])))))
     if shrink < 0.8:
@@ -248,7 +250,7 @@ def _warp(image: NDArray, transform: Array, size: tuple[int, int]) -> NDArray:
     return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
 
 
-def _transform(transform: Array, points: Array) -> Array:
+def _transform(transform: NDArray, points: NDArray) -> Array:
     return points @ transform[:2, :2].T + transform[:2, 2]
 
 

@@ -15,7 +15,7 @@ class Landmarks:
 
     Attributes:
         image: (N, T, 33, 3) x, y in pixels (pixel centres at +0.5) and visibility in [0, 1].
-        world: (N, T, 33, 3) metres around the hips; x right, y down, z forward, parallel to the camera's axes.
+        world: (N, T, 33, 3) metres around the hips; x right, y down, z forward, as the camera.
         valid: (N, T) bool, where the person was seen; the rest of that row means nothing.
     """
 

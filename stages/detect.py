@@ -1,0 +1,139 @@
+"""Stage detect: who is in the clip, which of them is the subject, and what is seen of the subject."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from models.errors import InputError
+from models.people import Track
+from models.people.blazepose import find_people
+from models.people.subject import SubjectRecorder, look_at
+from stages.base import Settings, Stage, Work
+from stages.disk import full_disk_told
+from stages.frames import Frames
+from stages.images import write_image
+
+Image = NDArray[np.uint8]
+
+
+class DetectSettings(Settings):
+    """Who finds people, and whom to take.
+
+    People are numbered from 1 in the order of prominence, the sum over the frames of size times certainty;
+    unless `person` says otherwise, the first is the subject: the longest and largest.
+    """
+
+    engine: Literal["auto", "blazepose"] = "auto"
+    person: int | None = Field(None, ge=1, description="number of the person to take")
+
+
+# An engine finds and follows everybody in the frames and sorts them by prominence.
+ENGINES: dict[str, Callable[[Iterable[Image], float], list[Track]]] = {"blazepose": find_people}
+
+
+def choose_engine(settings: DetectSettings) -> str:
+    """The engine that will run."""
+    return "blazepose" if settings.engine == "auto" else settings.engine
+
+
+def run(work: Work) -> dict[str, Any]:
+    """Write `tracks.json`, `subject.npz`, `landmarks.npz` and `silhouettes/*.png`.
+
+    Raises:
+        InputError: nobody is in the clip, or not the person asked for.
+        StageError: the disk is full.
+    """
+    frames = Frames.load(work.inputs["frames"])
+    total = 2 * len(frames)
+
+    def watched(note: str, done: int) -> Iterable[Image]:
+        for index, image in enumerate(frames.images()):
+            work.progress(done + index, total, note)
+            yield image
+
+    tracks = ENGINES[work.engine](watched("finding people", 0), frames.fps)
+    candidates = [_candidate(number, track, frames) for number, track in enumerate(tracks, 1)]
+    chosen = _choose(candidates, work.settings.person, frames)
+    track = tracks[chosen - 1]
+    others = [other for other in tracks if other is not track]
+
+    with full_disk_told(work.output):
+        folder = work.output / "silhouettes"
+        folder.mkdir()
+        recorder = SubjectRecorder(frames.width, frames.height)
+        images = watched("looking at the subject", len(frames))
+        for index, look in enumerate(look_at(images, len(frames), frames.fps, track, others)):
+            probability = look.probability(frames.height, frames.width)
+            write_image(folder / f"{index:06d}.png", np.round(255 * probability).astype(np.uint8))
+            recorder.add(look)
+        work.progress(total, total)
+        if (subject := recorder.finish()) is None:
+            raise _nobody(frames)
+        subject.landmarks.save(work.output / "landmarks.npz")
+        np.savez(work.output / "subject.npz", boxes=subject.boxes, scores=subject.scores, valid=subject.valid)
+        report = {"chosen": chosen, "people": candidates}
+        (work.output / "tracks.json").write_text(json.dumps(report, indent=2) + "\n")
+    return {**report, "frames": len(frames), "valid": int(subject.valid.sum())}
+
+
+def _candidate(number: int, track: Track, frames: Frames) -> dict[str, Any]:
+    """What helps to tell a person from the others; frames are the video's."""
+    first, last = (int(frames.source_index[i]) for i in (track.frames[0], track.frames[-1]))
+    middle = track.detections[len(track.detections) // 2].circle.hips / (frames.width, frames.height)
+    return {
+        "person": number,
+        "frames": len(track.frames),
+        "first_frame": first,
+        "last_frame": last,
+        "height_pixels": round(2 * float(track.radii.mean()), 1),
+        "where": _place(float(middle[0])),
+        "score": round(float(track.scores.mean()), 3),
+        "prominence": round(track.prominence / (frames.height * len(frames)), 4),
+    }
+
+
+def _place(across: float) -> str:
+    return "left" if across < 1 / 3 else "right" if across > 2 / 3 else "middle"
+
+
+def _choose(candidates: Sequence[dict[str, Any]], person: int | None, frames: Frames) -> int:
+    """The subject's number."""
+    if not candidates:
+        raise _nobody(frames)
+    if person is None:
+        return 1
+    if person > len(candidates):
+        listed = "; ".join(
+            f"{c['person']}: {c['frames']} frames ({c['first_frame']} to {c['last_frame']}), {c['where']}, "
+            f"{c['height_pixels']:.0f} pixels tall"
+            for c in candidates
+        )
+        raise InputError(
+            f"There is no person {person} in the video; found {listed}.",
+            f"Give --person a number from 1 to {len(candidates)}, or leave it out.",
+        )
+    return person
+
+
+def _nobody(frames: Frames) -> InputError:
+    first, last = frames.source_index[0], frames.source_index[-1]
+    return InputError(
+        f"Nobody was found in {len(frames)} pictures of the video (from its frames {first} to {last}).",
+        "Film one person whole, well lit and at least a quarter of the picture's height; "
+        "if they come in later, choose that part with frames.start and frames.end.",
+    )
+
+
+STAGE = Stage(
+    name="detect",
+    version=1,
+    needs=("frames",),
+    settings=DetectSettings,
+    run=run,
+    engine=choose_engine,
+    title="Finding the person",
+)

@@ -1,0 +1,151 @@
+"""Stage poses: the subject's body pose in every frame, from an engine or from the user's own motion file."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from models.body import BodyModel, Motion, load_body, retarget
+from models.errors import InputError
+from models.hmr import fit_poses
+from models.people import Landmarks
+from stages.base import Settings, Stage, Work
+from stages.disk import full_disk_told
+from stages.frames import Frames
+
+Facts = dict[str, Any]
+
+
+class PosesSettings(Settings):
+    """Who finds the poses.
+
+    `file` is the user's own motion file, with one pose for every frame kept or for every frame of the
+    video; it goes before any engine. `body` is the user's SMPL model, in place of the embedded body.
+    """
+
+    engine: Literal["auto", "blazepose"] = "auto"
+    file: Path | None = None
+    body: Path | None = None
+    height: float | None = Field(None, ge=0.5, le=2.8, description="the person's, in metres, where known")
+    steps: int = Field(300, ge=20, le=10_000, description="of the fit to the landmarks")
+
+
+def choose_engine(settings: PosesSettings) -> str:
+    """The engine that will run; "file" where the user brings the motion."""
+    if settings.file is not None:
+        return "file"
+    return "blazepose" if settings.engine == "auto" else settings.engine
+
+
+def run(work: Work) -> Facts:
+    """Write `motion.npz`.
+
+    Raises:
+        InputError: the user's motion or body cannot be used.
+        StageError: the disk is full.
+    """
+    frames, body = Frames.load(work.inputs["frames"]), load_body(work.settings.body)
+    motion, facts = ENGINES[work.engine](work, frames, body)
+    with full_disk_told(work.output):
+        motion.save(work.output / "motion.npz")
+    return {"frames": len(motion), "valid": int(motion.valid.sum()), "body": motion.body, **facts}
+
+
+def fitted_to_landmarks(work: Work, frames: Frames, body: BodyModel) -> tuple[Motion, Facts]:
+    """The body fitted to BlazePose's landmarks, as stage detect wrote them."""
+    settings: PosesSettings = work.settings
+    fit = fit_poses(
+        Landmarks.load(work.inputs["detect"] / "landmarks.npz"),
+        frames.K,
+        frames.fps,
+        body,
+        height=settings.height,
+        steps=settings.steps,
+        progress=work.progress,
+    )
+    motion = Motion(
+        poses=fit.poses.astype(np.float32),
+        trans=fit.trans.astype(np.float32),
+        betas=fit.betas.astype(np.float32),
+        joints=fit.joints.astype(np.float32),
+        frame=frames.source_index,
+        fps=frames.fps,
+        K=frames.K_source,
+        width=frames.source_width,
+        height=frames.source_height,
+        body=body.kind,
+        valid=fit.valid,
+    )
+    return motion, {
+        "height": round(fit.height, 3),
+        "reprojection_pixels": round(float(np.nanmean(fit.reprojection)), 2),
+    }
+
+
+def users_motion(work: Work, frames: Frames, body: BodyModel) -> tuple[Motion, Facts]:
+    """The user's own motion at the frames kept, as seen by the clip's camera and on the run's body.
+
+    A file that does not name its body comes from another estimator, and those speak of SMPL.
+    """
+    path: Path = work.settings.file
+    motion = Motion.load(path, body="smpl")
+    if len(motion) == frames.source_frames:
+        chosen = frames.source_index
+    elif len(motion) == len(frames):
+        chosen = np.arange(len(frames))
+    else:
+        raise InputError(
+            f"{path} holds {len(motion)} poses, but {len(frames)} frames are kept of {frames.source_frames}.",
+            "Give one pose for every frame kept, or one for every frame of the video.",
+        )
+    motion = replace(
+        motion,
+        poses=motion.poses[chosen],
+        trans=motion.trans[chosen],
+        joints=None if motion.joints is None else motion.joints[chosen],
+        valid=motion.valid[chosen],
+        frame=frames.source_index,
+        fps=frames.fps,
+    )
+    motion = retarget(motion, body)
+    return _through_camera(motion, frames), {"source": str(path)}
+
+
+def _through_camera(motion: Motion, frames: Frames) -> Motion:
+    """The motion where the clip's camera shows it as its own camera did.
+
+    The pelvis keeps its place and size in the picture, at another depth if the focal lengths differ.
+    """
+    size = np.array([frames.source_width / motion.width, frames.source_height / motion.height, 1.0])
+    own, clip = size[:, None] * motion.K, frames.K_source
+    pelvis = np.asarray(motion.joints[:, 0] if motion.joints is not None else motion.trans, np.float64)
+    ray = pelvis / pelvis[:, 2:] @ (np.linalg.inv(clip) @ own).T
+    shift = ray * pelvis[:, 2:] * (clip[1, 1] / own[1, 1]) - pelvis
+    return replace(
+        motion,
+        trans=(motion.trans + shift).astype(np.float32),
+        joints=None if motion.joints is None else (motion.joints + shift[:, None]).astype(np.float32),
+        K=clip,
+        width=frames.source_width,
+        height=frames.source_height,
+    )
+
+
+# An engine reads the folders of earlier stages and gives one pose for every frame kept.
+ENGINES: dict[str, Callable[[Work, Frames, BodyModel], tuple[Motion, Facts]]] = {
+    "blazepose": fitted_to_landmarks,
+    "file": users_motion,
+}
+
+STAGE = Stage(
+    name="poses",
+    version=1,
+    needs=("frames", "detect"),
+    settings=PosesSettings,
+    run=run,
+    engine=choose_engine,
+    title="Finding the poses",
+)
