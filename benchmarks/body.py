@@ -1,8 +1,7 @@
 """Measure the body: python benchmarks/body.py [--write], from the repository root.
 
-One frame, as the avatar's optimisation asks for it at every step: forward kinematics of one pose and skinning of
-points spread over the body, forward and backward, with gradients to the poses, the translation, the shape and the
-points.
+What the avatar's optimisation asks for at every step: forward kinematics and skinning of points spread over
+the body, forward and backward, with gradients to the poses, the translation, the shape and the points.
 """
 
 import argparse
