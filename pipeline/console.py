@@ -104,7 +104,7 @@ class Lines:
 
     def progress(self, step: Step, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
-        if now - self._told < _QUIET_SECONDS or not 0 < done <= total:
+        if now - self._told < _QUIET_SECONDS or not 0 < done < total:
             return
         self._told = now
         left = (now - self._began) * (total - done) / done
