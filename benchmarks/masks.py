@@ -1,64 +1,73 @@
 """Measure the silhouettes: python benchmarks/masks.py [--write], from the repository root.
 
-Needs the benchmark sequences (HSPLAT_SHARED, or ../shared). BlazePose runs on the whole pictures, plain and
-mirrored; every way starts from the mean of both probabilities. IoU = sum of min over sum of max of the
-coverages; boundary = mean distance in pixels between the outlines at 0.5, both ways; both averaged over the
-frames. The times are of one thread and of the refinement alone, with all that it learns from the clip.
-The constants were chosen on these sequences, so the figures are somewhat optimistic; they hardly change when
-any constant is halved or doubled.
+Needs the benchmark sequences (HSPLAT_SHARED, or ../shared). Every way starts from what the stages frames and
+detect give: the mean of BlazePose's probabilities in the plain and the mirrored picture. IoU: sum of min over
+sum of max of the coverages; boundary: mean distance in pixels between the outlines at 0.5, both ways; both
+averaged over the frames. Times are CPU time of one thread for the refinement alone, with all that it learns
+from the clip. The constants were chosen on these sequences, so the figures are somewhat optimistic.
 """
 
 import argparse
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
-import mediapipe
 import numpy as np
 from numpy.typing import NDArray
 
 from models.segmentation import Scene, learn_scene, refine_silhouette
-from stages.masks import SAMPLES
+from stages import detect, frames
+from stages.base import Work
+from stages.images import read_image
+from stages.masks import SAMPLES, Subject
 
 Image = NDArray[np.uint8]
 Map = NDArray[np.float32]
-Way = Callable[[list[Image], list[Map]], list[Map]]
-
 SEQUENCES = ("seq01_walk_circle", "seq02_apose_turn", "seq05_kata")
 
 
-def pictures(video: Path) -> list[Image]:
-    capture, images = cv2.VideoCapture(str(video)), []
-    while (read := capture.read())[0]:
-        images.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
-    return images
+class Clip(NamedTuple):
+    """What the stages before masks give for a clip."""
+
+    images: list[Image]
+    probabilities: list[Map]
+    boxes: NDArray[np.float64]
+
+    def refined(self, scene: Scene | None) -> list[Map]:
+        rows = zip(self.images, self.probabilities, self.boxes, strict=True)
+        return [refine_silhouette(image, probability, scene, box) for image, probability, box in rows]
+
+    def scene(self) -> Scene:
+        chosen = np.unique(np.linspace(0, len(self.images) - 1, SAMPLES).round().astype(int))
+        return learn_scene([self.images[i] for i in chosen], [self.probabilities[i] for i in chosen])
 
 
-def probabilities(images: list[Image]) -> list[Map]:
-    """The mean of a plain and a mirrored pass, as 8 bits keep it."""
-    total = np.zeros((len(images), *images[0].shape[:2]), dtype=np.float32)
-    for step in (1, -1):
-        options = {"enable_segmentation": True, "smooth_segmentation": False, "smooth_landmarks": False}
-        with mediapipe.solutions.pose.Pose(**options) as pose:
-            for index, image in enumerate(images):
-                mask = pose.process(np.ascontiguousarray(image[:, ::step])).segmentation_mask
-                if mask is not None:
-                    total[index] += mask[:, ::step] / 2
-    return list(np.round(255 * total) / np.float32(255))
+def read_clip(video: Path, fps: float = 15.0) -> Clip:
+    with tempfile.TemporaryDirectory() as folder:
+        first, second, scratch = (Path(folder) / name for name in ("frames", "detect", "scratch"))
+        for path in (first, second, scratch):
+            path.mkdir()
+        frames.run(Work({}, first, scratch, frames.FramesSettings(video=video, fps=fps), "ffmpeg"))
+        detect.run(Work({"frames": first}, second, scratch, detect.DetectSettings(), "blazepose"))
+        images = list(frames.Frames.load(first).images())
+        greys = [read_image(path)[..., 0] for path in sorted((second / "silhouettes").iterdir())]
+        return Clip(images, [grey / np.float32(255) for grey in greys], Subject.load(second).boxes)
 
 
-def thresholded(images: list[Image], probability: list[Map]) -> list[Map]:
-    return [(p > 0.5).astype(np.float32) for p in probability]
+def thresholded(clip: Clip) -> list[Map]:
+    return [(probability > 0.5).astype(np.float32) for probability in clip.probabilities]
 
 
-def grabcut(images: list[Image], probability: list[Map]) -> list[Map]:
-    """GrabCut in a narrow band around the outline, for comparison."""
-    return [narrow_grabcut(image, p) for image, p in zip(images, probability, strict=True)]
+def grabcut(clip: Clip) -> list[Map]:
+    return [narrow_grabcut(*pair) for pair in zip(clip.images, clip.probabilities, strict=True)]
 
 
 def narrow_grabcut(image: Image, probability: Map) -> Map:
+    """GrabCut in a narrow band around the outline, for comparison."""
     person = (probability > 0.5).astype(np.uint8)
     x, y, width, height = cv2.boundingRect(person)
     padding = round(0.12 * height)
@@ -79,27 +88,19 @@ def disc(diameter: float) -> Image:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
 
 
-def edges(images: list[Image], probability: list[Map]) -> list[Map]:
-    return [refine_silhouette(image, p) for image, p in zip(images, probability, strict=True)]
+def edges(clip: Clip) -> list[Map]:
+    return clip.refined(None)
 
 
-def edges_and_colours(images: list[Image], probability: list[Map]) -> list[Map]:
-    """As on a moving camera."""
-    scene = Scene(learned(images, probability).colours, None)
-    return [refine_silhouette(image, p, scene) for image, p in zip(images, probability, strict=True)]
+def edges_and_colours(clip: Clip) -> list[Map]:
+    return clip.refined(Scene(clip.scene().colours, None))
 
 
-def everything(images: list[Image], probability: list[Map]) -> list[Map]:
-    scene = learned(images, probability)
-    return [refine_silhouette(image, p, scene) for image, p in zip(images, probability, strict=True)]
+def everything(clip: Clip) -> list[Map]:
+    return clip.refined(clip.scene())
 
 
-def learned(images: list[Image], probability: list[Map]) -> Scene:
-    chosen = np.unique(np.linspace(0, len(images) - 1, SAMPLES).round().astype(int))
-    return learn_scene([images[i] for i in chosen], [probability[i] for i in chosen])
-
-
-WAYS: dict[str, Way] = {
+WAYS: dict[str, Callable[[Clip], list[Map]]] = {
     "network > 0.5": thresholded,
     "narrow GrabCut": grabcut,
     "edges": edges,
@@ -131,14 +132,12 @@ def table(shared: Path) -> str:
     seconds: dict[str, list[float]] = {name: [] for name in WAYS}
     scores: dict[str, list[tuple[float, float]]] = {name: [] for name in WAYS}
     for sequence in SEQUENCES:
-        images = pictures(shared / "bench" / sequence / "video.mp4")
-        with np.load(shared / "bench" / sequence / "masks.npz", allow_pickle=False) as file:
-            truths = list(file[file.files[0]].astype(np.float32) / 255)
-        probability = probabilities(images)
+        clip = read_clip(shared / "bench" / sequence / "video.mp4")
+        truths = truth_of(shared / "bench" / sequence)
         for name, way in WAYS.items():
-            began = time.perf_counter()
-            masks = way(images, probability)
-            seconds[name].append((time.perf_counter() - began) / len(images))
+            began = time.process_time()
+            masks = way(clip)
+            seconds[name].append((time.process_time() - began) / len(clip.images))
             pairs = list(zip(masks, truths, strict=True))
             score = (
                 float(np.mean([iou(*p) for p in pairs])),
@@ -157,6 +156,11 @@ def table(shared: Path) -> str:
             f"| {name} | {' | '.join(rows[name])} | {mean[0]:.3f} / {mean[1]:.2f} | {time_taken:.0f} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def truth_of(folder: Path) -> list[Map]:
+    with np.load(folder / "masks.npz", allow_pickle=False) as file:
+        return list(file[file.files[0]].astype(np.float32) / 255)
 
 
 def main() -> None:

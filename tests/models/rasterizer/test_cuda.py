@@ -1,4 +1,4 @@
-"""gsplat's engine. Without CUDA, gsplat's projection still runs, and how it would be called can be checked."""
+"""gsplat's engine. Without CUDA, its projection still runs, and how it would be called can be checked."""
 
 import inspect
 from typing import Any
