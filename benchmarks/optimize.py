@@ -1,25 +1,16 @@
 """Measures the joint optimisation on the benchmark sequences, from their noisy initial poses.
 
-    python benchmarks/optimize.py --shared ../shared [--depth] [--height] [--frozen] [--set KEY=VALUE] [--write]
+    python benchmarks/optimize.py --shared ../shared
 
 Truth is used for the figures alone. Masks are the truth's; depth, where asked for, is the relative one.
 """
 
-import argparse
-import json
-import resource
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
 import numpy as np
-import torch
 
 from models.avatar.observations import Evidence
-from models.avatar.optimiser import Result, optimise
-from models.avatar.settings import OptimiserSettings
-from models.body import load_embedded_body
 from models.metrics.pose import acceleration_error, global_mpjpe, mpjpe, pa_mpjpe, scaled_global_mpjpe
 
 SEQUENCES = ("seq01_walk_circle", "seq02_apose_turn", "seq05_kata")

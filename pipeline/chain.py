@@ -1,6 +1,7 @@
 """What has to be done for a clip, and doing one stage of it. Nothing in here knows Luigi or the console."""
 
 import contextlib
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from pipeline import config
 from pipeline.hashing import Hashes, data_hash
 from pipeline.workspace import Damaged, Manifest, Workspace, listed, now
 from stages.base import Progress, Settings, Stage, Work
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,7 @@ def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
         Exception: what else the stage raised.
     """
     name = step.stage.name
+    log.info("%s: started (%s)", name, step.engine)
     reporter.started(step)
     _forget_peak_memory()
     start = perf_counter()
@@ -218,6 +222,7 @@ def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
             outputs=listed(partial),
         )
         workspace.publish(manifest)
+    log.info("%s: done in %.1f s, %d bytes at most", name, manifest.seconds, manifest.peak_memory)
     reporter.finished(step, manifest)
 
 

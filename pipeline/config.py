@@ -32,7 +32,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "masks": ("masks.folder",),
     "depth": ("depth.file",),
     "person": ("detect.person",),
-    "height": ("poses.height",),
+    "height": ("poses.height", "optimize.height"),
     "focal": ("frames.focal",),
 }
 _DEEPEST = 8  # of nested keys that are looked at; an alias in YAML may refer to itself

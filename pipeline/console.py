@@ -73,6 +73,8 @@ class Bars:
 
     def finished(self, step: Step, manifest: Manifest) -> None:
         self._bars.update(self._tasks[step.stage.name], completed=1, total=1, description=_outcome(manifest))
+        for text in _warnings(manifest):
+            say(text, self._console)
 
 
 class Lines:
@@ -102,7 +104,7 @@ class Lines:
 
     def progress(self, step: Step, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
-        if now - self._told < _QUIET_SECONDS or not 0 < done <= total:
+        if now - self._told < _QUIET_SECONDS or not 0 < done < total:
             return
         self._told = now
         left = (now - self._began) * (total - done) / done
@@ -110,11 +112,18 @@ class Lines:
 
     def finished(self, step: Step, manifest: Manifest) -> None:
         say(f"{step.stage.name}: done, {_outcome(manifest)}", self._console)
+        for text in _warnings(manifest):
+            say(text, self._console)
 
 
 def _notices(states: list[State]) -> Iterable[str]:
     """Why stages that were done before are done again."""
     return (f"{each.step.stage.name} is done anew: {each.reason}" for each in states if each.reason)
+
+
+def _warnings(manifest: Manifest) -> Iterable[str]:
+    """What the stage wants known besides its files."""
+    return (f"{manifest.stage}: note: {text}" for text in manifest.summary.get("warnings", ()))
 
 
 def _outcome(manifest: Manifest) -> str:

@@ -49,6 +49,7 @@ class Boxes:
         sizes = (boxes[:, 2:] - boxes[:, :2]).max(1)
         self.size = float(np.nanmedian(sizes))
         self.points = points
+        self.picture = torch.tensor(picture, dtype=torch.float32, device=device)
         self.known = torch.from_numpy(known).to(device)
         self.targets = torch.from_numpy(np.nan_to_num(boxes)).float().to(device)
         self.K = torch.from_numpy(K).float().to(device)
@@ -71,6 +72,16 @@ class Boxes:
         residual = (sides - self.targets) / (width * RESIDUAL_SCALE * self.size)
         return (geman_mcclure(residual) * self.known).sum() / self.known.any(1).sum().clamp_min(1)
 
+    def overlap(self, body: BodyPose, betas: Tensor) -> Tensor:
+        """Intersection over union (T,) of the body's boxes, cut at the picture, with the masks'."""
+        everywhere = self._project(body, betas, None).clamp_min(0).minimum(self.picture)
+        low = torch.maximum(everywhere.amin(1), self.targets[:, :2])
+        high = torch.minimum(everywhere.amax(1), self.targets[:, 2:])
+        common = (high - low).clamp_min(0).prod(1)
+        body_area = (everywhere.amax(1) - everywhere.amin(1)).prod(1)
+        mask_area = (self.targets[:, 2:] - self.targets[:, :2]).prod(1)
+        return common / (body_area + mask_area - common).clamp_min(1)
+
     def _project(self, body: BodyPose, betas: Tensor, index: Tensor | None) -> Tensor:
         """Pixels (T,n,2) of all points, or of those in index (T,n), which differ from frame to frame."""
         rest, weights = self.points.shaped(betas), self.points.weights
@@ -89,10 +100,22 @@ def project(points: Tensor, K: Tensor) -> Tensor:
 
 def height_error(body: BodyModel, betas: Tensor, height: float) -> Tensor:
     """Squared difference of the body's height in the rest pose from the known one, in units of 5 cm."""
+    template, slope = _height(body)
+    return ((template + slope @ betas - height) / HEIGHT_SCALE).square()
+
+
+def with_height(body: BodyModel, betas: Tensor, height: float) -> tuple[Tensor, float]:
+    """The nearest shape of that height, and the factor by which the person grows."""
+    template, slope = _height(body)
+    before = template + slope @ betas
+    return betas + slope * (height - before) / slope.square().sum(), height / float(before)
+
+
+def _height(body: BodyModel) -> tuple[Tensor, Tensor]:
+    """The mean body's height in metres, and its derivative (10,) by the shape coefficients."""
     upright = body.v_template[:, 1]
     top, bottom = int(upright.argmax()), int(upright.argmin())
-    tall = upright[top] - upright[bottom] + (body.shapedirs[top, 1] - body.shapedirs[bottom, 1]) @ betas
-    return ((tall - height) / HEIGHT_SCALE).square()
+    return upright[top] - upright[bottom], body.shapedirs[top, 1] - body.shapedirs[bottom, 1]
 
 
 def align(

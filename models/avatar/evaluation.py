@@ -9,7 +9,7 @@ from models.avatar.observations import Crops
 from models.metrics.image import agreement
 from models.rasterizer import render
 
-SEEN = 0.5  # pixels of weight that a Gaussian must have in a frame to count as seen
+SEEN = 0.1  # pixels of weight that a Gaussian must have in a frame to count as seen
 
 
 @torch.no_grad()

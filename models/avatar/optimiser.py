@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.avatar import initial
-from models.avatar.alignment import Boxes, align
+from models.avatar.alignment import Boxes, align, with_height
 from models.avatar.avatar import Avatar
 from models.avatar.depth import SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
@@ -23,6 +23,7 @@ from models.errors import StageError
 
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
+MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
 REPORT_EVERY = 25  # steps
 SAVE_EVERY = 200  # steps
 OUTLINE_POINTS = 1500  # on the surface, whose outermost ones make the body's box
@@ -127,7 +128,8 @@ class _Optimisation:
                 f"Only {len(self.usable)} frames have a usable mask of the person; {MIN_FRAMES} are needed.",
                 "Look at the masks; choose another person with --person, or give masks with --masks.",
             )
-        self.start = initial.filled_in(evidence)
+        betas = torch.from_numpy(evidence.betas.astype(np.float32))
+        self.start = tuple(a.to(device) for a in (*initial.filled_in(evidence), betas))
         self.total = settings.alignment_steps + settings.silhouette_steps
         self.total += settings.joint_steps + settings.appearance_steps
         self.done = 0
@@ -144,8 +146,9 @@ class _Optimisation:
         else:
             state, phase_state = self._restored(saved)
         for number, name in enumerate(("silhouettes", "joint", "appearance", "held-out poses")):
-            if number < state.phase:
-                self.done += self._steps(name, state)
+            steps = self._steps(name, state)
+            if number < state.phase or steps == 0:
+                self.done += steps
                 continue
             if phase_state is None:
                 self._prepare(name, state)
@@ -159,13 +162,18 @@ class _Optimisation:
         return self._result(state)
 
     def _fresh(self) -> _State:
-        poses, trans = self.start
-        betas = torch.from_numpy(self.evidence.betas.astype(np.float32))
+        poses, trans, betas = self._sized(*self.start)
         kernel = self.settings.kernel_seconds * self.evidence.fps
-        trajectory = Trajectory(
-            poses.to(self.device), trans.to(self.device), betas.to(self.device), self.body, kernel
-        )
+        trajectory = Trajectory(poses, trans, betas, self.body, kernel)
         return _State(trajectory, self._gaussians(self.settings.gaussians))
+
+    def _sized(self, poses: Tensor, trans: Tensor, betas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The initial motion of a body of the given height, if one is given: as much farther as it is taller."""
+        if not self.settings.height:
+            return poses, trans, betas
+        sized, factor = with_height(self.body, betas, self.settings.height)
+        before, after = (self.body.shaped_joints(b)[0] for b in (betas, sized))
+        return poses, factor * (trans + before) - after, sized
 
     def _gaussians(self, count: int) -> Gaussians:
         return Gaussians(spread(self.body, count, self.settings.seed)).to(self.device)
@@ -181,6 +189,22 @@ class _Optimisation:
                 state.losses.append({"phase": "alignment", "step": step, "total": float(loss)})
             self._tell("alignment")
         state.mean_log_distance = float(state.trajectory.mean_log_distance().detach())
+        self._drop_strangers(state, boxes)
+
+    @torch.no_grad()
+    def _drop_strangers(self, state: _State, boxes: Boxes) -> None:
+        """Leaves out the frames whose mask is not where the whole clip says that the person is."""
+        overlap = boxes.overlap(state.trajectory(slice(None)), state.trajectory.betas).cpu().numpy()
+        state.dropped = [t for t in self.usable.tolist() if overlap[t] < MIN_OVERLAP]
+        count, dropped = len(self.usable), len(state.dropped)
+        if count - dropped < MIN_FRAMES:
+            raise StageError(
+                f"Initial motion and masks disagree where the person is in {dropped} of {count} frames.",
+                "Check that both are of one person, and that K belongs to the pictures.",
+            )
+        if dropped:
+            frames = "1 frame" if dropped == 1 else f"{dropped} frames"
+            state.warnings.append(f"{frames} left out: the mask is not where the person should be.")
 
     def _prepare(self, name: str, state: _State) -> None:
         """What happens once between two phases."""
@@ -364,8 +388,7 @@ class _Optimisation:
     def _comparison(self, state: _State) -> dict[str, Any]:
         """The finished avatar on the held-out frames in their initial poses, in those that the neighbouring
         frames give them, and in those fitted to them afterwards."""
-        poses, trans = (a.to(self.device) for a in self.start)
-        betas = torch.from_numpy(self.evidence.betas.astype(np.float32)).to(self.device)
+        poses, trans, betas = self.start
         pelvis = self.body.shaped_joints(betas)[0] - self.body.shaped_joints(state.trajectory.betas)[0]
         fitted_poses, fitted_trans, _ = state.trajectory.motion()
         return {

@@ -123,6 +123,7 @@ class Phase:
             groups.append({"params": [trajectory.betas], "lr": rates.shape})
         for parameter in (*g.parameters(), *trajectory.parameters()):
             parameter.requires_grad_(False)
+            parameter.grad = None
         for parameter in (p for group in groups for p in group["params"]):
             parameter.requires_grad_(True)
         trajectory.updates.requires_grad_(plan.moves_motion)

@@ -7,7 +7,7 @@ from torch import Tensor
 def render(
     means: Tensor, covariances: Tensor, colors: Tensor, opacities: Tensor, K: Tensor, width: int, height: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Colour, alpha and depth; see `models.rasterizer.render`. All arguments have the batch in front, or none.
+    """Colour, alpha and depth; see `models.rasterizer.render`. All have a batch in front, or none has.
 
     gsplat computes in float32. On the first call of an installation it compiles its kernels: some minutes,
     and it needs nvcc.

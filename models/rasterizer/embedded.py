@@ -150,9 +150,11 @@ class _Render(torch.autograd.Function):
         inputs = (means, covariances, colors, opacities)
         splats = _project(_Gaussians(*_arrays(inputs)), camera)
         size = (camera.height, camera.width)
-        pictures = tuple(np.zeros(shape, np.float32) for shape in ((*size, 3), size, size))
-        _rasterize(splats, camera, pictures)
-        color, alpha, depth = (torch.from_numpy(picture) for picture in pictures)
+        # Not torch.zeros: it may wake PyTorch's own threads, which then compete with ours.
+        color, alpha, depth = (
+            torch.from_numpy(np.zeros((*size, *rest), np.float32)) for rest in ((3,), (), ())
+        )
+        _rasterize(splats, camera, _arrays((color, alpha, depth)))
         ctx.save_for_backward(*inputs, color, alpha, depth)
         ctx.splats, ctx.camera = splats, camera
         return color, alpha, depth

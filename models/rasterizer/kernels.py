@@ -11,12 +11,10 @@ The definition is that of `models.rasterizer`. While a tile is drawn, its pixels
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numba import njit
 
+from models.rasterizer.compiling import compiled
 from models.rasterizer.lanes import (
     BLOCK_COLUMNS,
     BLOCK_ROWS,
@@ -51,10 +49,9 @@ SUM, SUM_X, SUM_Y, SUM_XX, SUM_XY, SUM_YY, SLOT_RED, SLOT_GREEN, SLOT_BLUE, SLOT
 SLOT_FIELDS = 10
 
 _LOG2E = 1 / math.log(2)
-_compiled: Callable[[Callable], Any] = njit(nogil=True, cache=True, error_model="numpy")
 
 
-@_compiled
+@compiled
 def _camera_rays(means, camera, width, height, i):
     """x/z and y/z of a mean, and both clamped to the field of view widened by 15 % of its size."""
     fx, fy, cx, cy = camera
@@ -66,7 +63,7 @@ def _camera_rays(means, camera, width, height, i):
     return u, v, clamped_u, clamped_v
 
 
-@_compiled
+@compiled
 def _image_covariance(covariance, j00, j02, j11, j12):
     """J C J^T + blur for J = [[j00, 0, j02], [0, j11, j12]] and the symmetric part of C."""
     c01 = 0.5 * (covariance[0, 1] + covariance[1, 0])
@@ -79,14 +76,14 @@ def _image_covariance(covariance, j00, j02, j11, j12):
     return xx, xy, yy
 
 
-@_compiled
+@compiled
 def _tiles_between(low, high, tiles):
     """The first tile and the one after the last between two pixels; clamped as floats, which may be huge."""
     first, end = min(max(0.0, low / TILE), float(tiles)), min(max(0.0, high / TILE), float(tiles))
     return math.floor(first), math.ceil(end)
 
 
-@_compiled
+@compiled
 def project(first, last, means, covariances, colors, opacities, camera, width, height, splats, rects):
     """Fill `splats[first:last]` and `rects`, each one's tiles: left, top, right, bottom (exclusive).
 
@@ -124,7 +121,7 @@ def project(first, last, means, covariances, colors, opacities, camera, width, h
         rect[1], rect[3] = _tiles_between(y - reach_y, y + reach_y, tiles_y)
 
 
-@_compiled
+@compiled
 def sort_by_depth(rects, depth_bits, order):
     """Put the visible Gaussians' numbers into `order`, nearest first, ties as given; return how many.
 
@@ -151,7 +148,7 @@ def sort_by_depth(rects, depth_bits, order):
     return count
 
 
-@_compiled
+@compiled
 def count_per_tile_row(rects, counts):
     """Add to `counts` (tile rows,) how many pairs of splat and tile each row of tiles has."""
     for i in range(len(rects)):
@@ -159,7 +156,7 @@ def count_per_tile_row(rects, counts):
             counts[row] += rects[i, 2] - rects[i, 0]
 
 
-@_compiled
+@compiled
 def bin_splats(order, rects, top, bottom, tiles_x, tile_starts, tile_splats, slot_starts):
     """List the splats of every tile in the tile rows [top, bottom), front to back.
 
@@ -186,7 +183,7 @@ def bin_splats(order, rects, top, bottom, tiles_x, tile_starts, tile_splats, slo
                 ends[tile] += 1
 
 
-@_compiled
+@compiled
 def _aligned(count):
     """float32 memory that starts with a cache line: Lanes across two lines cost twice."""
     memory = np.empty(count + WIDTH, np.float32)
@@ -194,7 +191,7 @@ def _aligned(count):
     return memory[start : start + count]
 
 
-@_compiled
+@compiled
 def _blocks_under(splat, left, top):
     """The blocks of the tile at pixel (left, top) that the splat's box touches: ranges across and down."""
     x, y = splat[MEAN_X] - left, splat[MEAN_Y] - top
@@ -206,7 +203,7 @@ def _blocks_under(splat, left, top):
     return left_block, right_block, int(y0) // BLOCK_ROWS, int(y1) // BLOCK_ROWS + 1
 
 
-@_compiled
+@compiled
 def _alpha(splat, dx, dy):
     """Opacity times the Gaussian at offsets (dx, dy) from its mean, not yet capped; 0 below MIN_ALPHA."""
     exponent = (splat[FORM_XX] * dx + splat[FORM_XY] * dy) * dx
@@ -215,7 +212,7 @@ def _alpha(splat, dx, dy):
     return where(value >= np.float32(MIN_ALPHA), value, np.float32(0))
 
 
-@_compiled
+@compiled
 def _absorb(transmittance, alpha):
     """A splat's weight in each pixel and the transmittance after it.
 
@@ -229,7 +226,7 @@ def _absorb(transmittance, alpha):
     return weight, where(goes_on, after, stopped)
 
 
-@_compiled
+@compiled
 def _finished(planes, plane_count):
     """Whether no pixel of the tile lets any more light through; plane 0 is the transmittance."""
     nearest = load(planes, 0)
@@ -239,14 +236,14 @@ def _finished(planes, plane_count):
     return not any_lane(nearest > np.float32(0))
 
 
-@_compiled
+@compiled
 def _plane_index(x, y, plane_count):
     """Where the pixel (x, y) of a tile is in plane 0."""
     block = y // BLOCK_ROWS * BLOCKS_PER_TILE + x // BLOCK_COLUMNS
     return block * plane_count * WIDTH + y % BLOCK_ROWS * BLOCK_COLUMNS + x % BLOCK_COLUMNS
 
 
-@_compiled
+@compiled
 def _write_pixels(tile_left, tile_top, width, height, planes, pictures):
     """The pictures' part of a tile, from its planes."""
     color, alpha, depth = pictures
@@ -261,7 +258,7 @@ def _write_pixels(tile_left, tile_top, width, height, planes, pictures):
             depth[y, x] = planes[at + 4 * WIDTH] / opaque if opaque > 0 else np.float32(0)
 
 
-@_compiled
+@compiled
 def rasterize(first, last, top, width, height, tile_starts, tile_splats, splats, pictures):
     """Draw the tiles [first, last) of the band whose first pixel row is `top` into the pictures."""
     columns, rows = lane_columns(), lane_rows()
@@ -297,7 +294,7 @@ def rasterize(first, last, top, width, height, tile_starts, tile_splats, splats,
         _write_pixels(left_pixel, top_pixel, width, height, planes, pictures)
 
 
-@_compiled
+@compiled
 def _load_upstream(tile_left, tile_top, width, height, pictures, upstream, planes):
     """Fill a tile's planes: transmittance, the loss behind, dL/d of red, green, blue, summed depth and alpha.
 
@@ -328,7 +325,7 @@ def _load_upstream(tile_left, tile_top, width, height, pictures, upstream, plane
             planes[at + 6 * WIDTH] = by_alpha
 
 
-@_compiled
+@compiled
 def rasterize_backward(
     first, last, top, width, height,
     tile_starts, tile_splats, splats, rects, slot_starts, pictures, upstream, slots,
@@ -411,7 +408,7 @@ def rasterize_backward(
             slot[SLOT_BLUE], slot[SLOT_DEPTH] = total(sum_blue), total(sum_depth)
 
 
-@_compiled
+@compiled
 def sum_slots(first, last, slot_starts, slots, sums):
     """Add the slots of the splats [first, last) to `sums` (N, SLOT_FIELDS), in the order they lie."""
     for i in range(first, last):
@@ -420,7 +417,7 @@ def sum_slots(first, last, slot_starts, slots, sums):
                 sums[i, field] += slots[slot, field]
 
 
-@_compiled
+@compiled
 def project_backward(
     first, last, rects, sums, means, covariances, opacities, camera, width, height, gradients
 ):

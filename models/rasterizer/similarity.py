@@ -6,14 +6,13 @@ channel for itself. On the CPU it is compiled code with its gradient written by 
 convolution.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from models.rasterizer.compiling import compiled
 from models.rasterizer.lanes import WIDTH, load, spread, store, total
 from models.rasterizer.threads import num_threads, scratch, share
 
@@ -22,8 +21,6 @@ C1, C2 = 0.01**2, 0.03**2  # for values in [0, 1]
 TAPS = 2 * RADIUS + 1
 _window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
 _window /= _window.sum()
-
-_compiled: Callable[[Callable], Any] = njit(nogil=True, cache=True, error_model="numpy")
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:
@@ -89,12 +86,12 @@ class _Similarity(torch.autograd.Function):
 # Blocks of Lanes cover it, the last one overlapping the one before. Zeros surround the blurred rows.
 
 
-@_compiled
+@compiled
 def _block_start(block, size):
     return min(block * WIDTH, size - WIDTH)
 
 
-@_compiled
+@compiled
 def _blur_across(blurred, start, channels, window):
     value = window[0] * load(blurred, start)
     for tap in range(1, TAPS):
@@ -102,7 +99,7 @@ def _blur_across(blurred, start, channels, window):
     return value
 
 
-@_compiled
+@compiled
 def _compare(first, last, a, b, channels, window, maps, row_sums):
     """Sums of SSIM over the rows [first, last), and `maps`: the mean's derivatives by the blurred pictures.
 
@@ -155,7 +152,7 @@ def _compare(first, last, a, b, channels, window, maps, row_sums):
         row_sums[y] = total(row_sum)
 
 
-@_compiled
+@compiled
 def _compare_backward(first, last, a, b, channels, window, maps, gradient):
     """The gradient by `a` in the rows [first, last) from the maps: blurring is its own adjoint."""
     height, size = a.shape

@@ -57,7 +57,8 @@ class Chart:
         for row, (position, name) in enumerate(self.marks):
             x = axes.across(position)
             parts.append(_rule("mark", x, _TOP, x, _BOTTOM))
-            parts.append(_text(x + 4, _TOP + 10 + _MARK_HEIGHT * (row % _MARK_ROWS), name, "start"))
+            gap, anchor = (4, "start") if x < _LEFT + 0.8 * (_RIGHT - _LEFT) else (-4, "end")
+            parts.append(_text(x + gap, _TOP + 10 + _MARK_HEIGHT * (row % _MARK_ROWS), name, anchor))
         for index, (xs, ys) in enumerate(curves):
             points = " ".join(f"{axes.across(a):.1f},{axes.down(b):.1f}" for a, b in zip(xs, ys, strict=True))
             parts.append(Markup('<polyline class="c{}" points="{}"/>').format(index, points))

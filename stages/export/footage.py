@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from models import drawing
 from models.avatar import Avatar
+from models.body import Motion
 from models.cameras import look_at, orbit, scale_intrinsics
 from models.drawing import Color, Image
 from models.metrics import tight_crop
@@ -23,6 +24,7 @@ PLAIN: Color = (240, 240, 240)
 _MARGIN = 0.08  # of the person's height, around them
 _WINDOW_FRAMES = 40
 _LARGEST_ZOOM = 2.0  # of the working picture, beyond which the source is only blur
+_PIXELS_PER_STROKE = 240  # of the picture's shorter side, per pixel of an outline's thickness
 _UPRIGHT = 0.5  # shorter than this, the mean of unit vectors is no direction
 
 # Arms lowered from the T-pose and bent a little, legs a little apart: hides least and stretches nothing.
@@ -76,8 +78,8 @@ def outlined(clip: Clip, index: int, window: Window) -> Image:
         image = window.of(image)
         drawing.label(image, [("person not seen", PLAIN)])
         return image
-    drawing.outline(image, clip.body_region(clip.initial, index), BEFORE, thickness=1)
-    drawing.outline(image, clip.body_region(clip.refined, index), AFTER, fill=0.12)
+    _draw_body(image, clip, clip.initial, index, BEFORE)
+    _draw_body(image, clip, clip.refined, index, AFTER, fill=0.12)
     image = window.of(image)
     drawing.label(image, [("before", BEFORE), ("after", AFTER)])
     return image
@@ -86,8 +88,13 @@ def outlined(clip: Clip, index: int, window: Window) -> Image:
 def initially_outlined(clip: Clip, index: int) -> Image:
     """A whole working picture with the body as it was before anything trained."""
     image = clip.frames.image(index)
-    drawing.outline(image, clip.body_region(clip.initial, index), BEFORE, fill=0.12)
+    _draw_body(image, clip, clip.initial, index, BEFORE, fill=0.12)
     return image
+
+
+def _draw_body(image: Image, clip: Clip, motion: Motion, index: int, color: Color, fill: float = 0.0) -> None:
+    thickness = max(1, round(min(image.shape[:2]) / _PIXELS_PER_STROKE))
+    drawing.outline(image, clip.body_region(motion, index), color, thickness, fill)
 
 
 def comparison(clip: Clip, indices: Iterable[int], height: int) -> Iterator[Image]:

@@ -172,7 +172,7 @@ def _charts(losses: Sequence[Mapping[str, Any]]) -> list[Chart]:
 
 
 def _row(name: str, manifest: Mapping[str, Any]) -> StageRow:
-    hidden = ("warnings", "files")
+    hidden = ("warnings", "files", "held_out")  # shown elsewhere
     summary = {key: value for key, value in manifest["summary"].items() if key not in hidden}
     return StageRow(
         title=name,

@@ -74,13 +74,13 @@ class _Pictures(Sequence[NDArray[np.uint8]]):
     """The numbered pictures of a folder, read when they are asked for."""
 
     def __init__(self, folder: Path, count: int, flag: int) -> None:
-        self.folder, self.count, self.flag = folder, count, flag
+        self.folder, self.length, self.flag = folder, count, flag
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     def __getitem__(self, index: Any) -> Any:
-        path = self.folder / f"{range(self.count)[index]:06d}.png"
+        path = self.folder / f"{range(self.length)[index]:06d}.png"
         picture = cv2.imread(str(path), self.flag)
         if picture is None:
             raise StageError(f"{path}: the picture is missing or damaged.", "Run again with --redo frames.")

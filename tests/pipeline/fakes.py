@@ -48,6 +48,7 @@ class MasksSettings(Settings):
 class OptimizeSettings(Settings):
     steps: int = Field(5, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    height: float | None = None
 
 
 class ExportSettings(Settings):

@@ -37,7 +37,8 @@ def test_setting_a_nested_key_keeps_its_neighbours() -> None:
 
 def test_options_stand_for_keys_of_the_sections() -> None:
     loaded = load(options={"person": 2, "height": 1.8, "focal": 900.0, "poses": Path("p.npz"), "masks": None})
-    assert (loaded.detect.person, loaded.poses.height, loaded.frames.focal) == (2, 1.8, 900.0)
+    assert (loaded.detect.person, loaded.frames.focal) == (2, 900.0)
+    assert (loaded.poses.height, loaded.optimize.height) == (1.8, 1.8)
     assert loaded.poses.file == Path.cwd() / "p.npz"
     assert loaded.masks.folder is None
 

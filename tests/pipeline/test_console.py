@@ -31,7 +31,7 @@ def shown(terminal: bool) -> str:
         told.planned([State(MASKS, "out of date", "masks.[folder] changed"), State(EXPORT, "done")])
         told.started(MASKS)
         told.progress(MASKS, 1, 2, "halfway [there]")
-        told.finished(MASKS, manifest())
+        told.finished(MASKS, manifest(summary={"warnings": ["two [frames] were dark"]}))
     return stream.getvalue()
 
 
@@ -41,6 +41,7 @@ def test_plain_lines_where_nobody_watches() -> None:
         "up to date: export",
         "masks: do masks (embedded)",
         "masks: done, 75 s, 1.5 GiB of memory",
+        "masks: note: two [frames] were dark",
     ]
 
 
@@ -50,6 +51,7 @@ def test_bars_on_a_terminal() -> None:
     assert "75 s, 1.5 GiB of memory" in text
     assert "up to date" in text
     assert "100 %" in text
+    assert "masks: note: two [frames] were dark" in text
 
 
 def test_a_failure_leaves_the_bar_where_it_stood() -> None:

@@ -378,7 +378,15 @@ def test_the_log_has_versions_machine_settings_and_times(call: Call, video: Path
     call("run", video)
     log = next((folder / "logs").iterdir()).read_text()
     assert all(
-        text in log for text in ("python 3.", "torch ", "cores", "configuration {", "optimize: missing")
+        text in log
+        for text in (
+            "python 3.",
+            "torch ",
+            "cores",
+            "configuration {",
+            "optimize: missing",
+            "optimize: done in ",
+        )
     )
     assert "StageTask" in log  # Luigi's own words go here and not to the console
 

@@ -5,6 +5,8 @@ from models.avatar import Avatar, Evidence
 from models.body import BodyModel, load_embedded_body
 from tests.models.avatar.scenes import filmed, true_avatar
 
+torch.set_num_threads(1)  # as the stage does; sums over several threads differ in the last bits
+
 
 @pytest.fixture(scope="session")
 def body() -> BodyModel:
@@ -19,8 +21,3 @@ def avatar(body: BodyModel) -> Avatar:
 @pytest.fixture(scope="session")
 def evidence(body: BodyModel) -> Evidence:
     return filmed(body)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)

@@ -21,9 +21,7 @@ def test_saved_avatar_loads_as_it_was(avatar: Avatar, tmp_path: Path) -> None:
 
 def test_poses_like_the_body(avatar: Avatar, body: BodyModel) -> None:
     """A Gaussian on a vertex goes where smplx's convention takes the vertex."""
-    on_vertices = replace(
-        avatar, means=body.v_template[: len(avatar)], weights=body.weights[: len(avatar)]
-    )
+    on_vertices = replace(avatar, means=body.v_template[: len(avatar)], weights=body.weights[: len(avatar)])
     poses = 0.4 * torch.randn(72, generator=torch.Generator().manual_seed(0))
     trans = torch.tensor([0.2, -0.1, 3.0])
     expected = body.pose(poses[None], trans[None], torch.zeros(10)).vertices[0, : len(avatar)]

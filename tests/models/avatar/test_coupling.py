@@ -8,9 +8,7 @@ from models.avatar.surface import spread
 from models.body import BodyModel
 from models.body.rotations import quaternion_to_matrix
 
-OFF = dict.fromkeys(
-    ("margin", "laplacian", "offset", "scale_bounds", "coverage", "flatness", "surface"), 0.0
-)
+OFF = dict.fromkeys(("margin", "laplacian", "offset", "scale_bounds", "coverage", "flatness", "surface"), 0.0)
 
 
 @pytest.fixture

@@ -58,7 +58,9 @@ def result(evidence: Evidence, body: BodyModel) -> Result:
 def test_poses_get_better_and_the_avatar_looks_right(
     result: Result, evidence: Evidence, body: BodyModel
 ) -> None:
-    start = body.pose(*(torch.from_numpy(a) for a in (evidence.poses, evidence.trans)), torch.zeros(10)).joints
+    start = body.pose(
+        *(torch.from_numpy(a) for a in (evidence.poses, evidence.trans)), torch.zeros(10)
+    ).joints
     assert _error(result.joints, body) < 0.7 * _error(start, body)
     finite = (result.poses, result.trans, result.joints, result.betas, result.avatar.means)
     assert all(torch.isfinite(a).all() for a in finite)
@@ -108,9 +110,7 @@ def test_held_out_frames_are_judged_and_not_learned_from(body: BodyModel) -> Non
     assert len(held_out) == 1
     images = [i.copy() for i in evidence.images]
     images[held_out[0]][:] = (0, 255, 0)
-    plain, painted = (
-        optimise(e, body, settings) for e in (evidence, replace(evidence, images=images))
-    )
+    plain, painted = (optimise(e, body, settings) for e in (evidence, replace(evidence, images=images)))
     assert torch.equal(plain.avatar.colors, painted.avatar.colors)
     figures = plain.history["held_out"]
     assert figures["interpolated poses"]["iou"] > 0.5

@@ -16,7 +16,9 @@ def test_starts_where_it_was_told_to(body: BodyModel) -> None:
     torch.testing.assert_close(shifted, trans, atol=1e-5, rtol=0)
     expected = body.pose(poses, trans, 0.3 * torch.ones(10)).joints
     torch.testing.assert_close(joints, expected, atol=1e-5, rtol=0)
-    torch.testing.assert_close(body.pose(moved, shifted, 0.3 * torch.ones(10)).joints, expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        body.pose(moved, shifted, 0.3 * torch.ones(10)).joints, expected, atol=1e-4, rtol=0
+    )
 
 
 def test_kernel_rows_sum_to_one_and_reach_three_sigma() -> None:

@@ -121,7 +121,12 @@ def inputs(
             },
             "seconds": 61.5,
             "peak_memory": 300 * 2**20,
-            "summary": {"count": 8, "warnings": [f"{name} is unsure"], "files": {"x": "y"}},
+            "summary": {
+                "video": "my clip.mp4",
+                "count": 8,
+                "warnings": [f"{name} is unsure"],
+                "files": {"x": "y"},
+            },
         }
         (folder / "manifest.json").write_text(json.dumps(manifest))
     return folders

@@ -116,6 +116,7 @@ def test_results_are_copied_whole(exported: tuple[Path, dict[str, Any]], inputs:
 
 def test_the_report_tells_stages_figures_and_no_folders(exported: tuple[Path, dict[str, Any]]) -> None:
     page = (exported[0] / "report.html").read_text(encoding="utf-8")
+    assert "<h1>my clip.mp4</h1>" in page
     for words in (
         "engine of poses",
         "20.50 dB",
