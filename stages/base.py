@@ -31,7 +31,7 @@ class Work:
     Attributes:
         inputs: for every stage named in `needs`, the folder that it published.
         output: an empty folder, private to this call until the stage returns; published by the caller.
-        scratch: a folder that survives a killed process, for checkpoints; emptied once the stage is published.
+        scratch: a folder for checkpoints that survives a killed process; emptied once the stage is published.
         settings: this stage's settings; the fingerprint covers exactly these.
         engine: the engine that `Stage.engine` chose.
         progress: to be called now and then.

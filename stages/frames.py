@@ -140,6 +140,7 @@ def run(work: Work) -> dict[str, Any]:
             focal_source=focal_source,
         )
     return {
+        "video": settings.video.name,
         "frames": len(times),
         "seconds": round(float(times[-1] - times[0]), 3),
         "fps": round(plan.fps, 3),

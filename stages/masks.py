@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError
-from models.segmentation import learn_scene, refine_silhouette
 from stages.base import Settings, Stage, Work
 from stages.disk import full_disk_told
 from stages.frames import Frames
@@ -89,6 +88,7 @@ def _nobody(folder: Path | None) -> InputError:
 
 def refined_silhouettes(work: Work, frames: Frames, subject: Subject) -> tuple[Iterator[Mask], Facts]:
     """BlazePose's masks, as stage detect wrote them, brought to the picture's edges."""
+    from models.segmentation import learn_scene, refine_silhouette
 
     def probability(index: int) -> NDArray[np.float32]:
         path = work.inputs["detect"] / "silhouettes" / f"{index:06d}.png"

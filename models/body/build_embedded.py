@@ -61,6 +61,7 @@ WEIGHT_BONES = {
 }
 """How the names of the bones begin whose skinning weights the joint sums up."""
 
+PHENOTYPES = ("gender", "age", "muscle", "weight", "height", "proportions")
 SIDES = {"left": ".L", "right": ".R"}
 
 
@@ -79,7 +80,7 @@ class AnnyBody:
     def bodies(self, phenotypes: list[dict[str, float]]) -> tuple[Array, Array]:
         """The T-posed vertices (n, V, 3) and joints (n, 24, 3) of n people."""
         vertices, joints = self._hanging_arms(phenotypes)
-        transforms, posed = forward_kinematics(_arms_to_t_pose(joints), joints, PARENTS)
+        transforms, posed = forward_kinematics(t_pose_rotations(joints), joints, PARENTS)
         return skin(vertices, torch.from_numpy(self.weights), transforms).numpy(), posed.numpy()
 
     def eye_vertices(self, side: str) -> NDArray[np.int64]:
@@ -107,37 +108,52 @@ class AnnyBody:
         return weights / weights.sum(1, keepdims=True)
 
 
+def t_pose_rotations(joints: torch.Tensor) -> torch.Tensor:
+    """The rotations (n, 24, 3, 3) that turn hanging upper arms, then forearms, the shortest way sideways."""
+    rotations = torch.eye(3, dtype=joints.dtype).repeat(*joints.shape[:2], 1, 1)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        shoulder, elbow, wrist = (
+            JOINT_NAMES.index(f"{side}_{part}") for part in ("shoulder", "elbow", "wrist")
+        )
+        sideways = joints.new_tensor([sign, 0, 0]).expand(len(joints), 3)
+        upper = _shortest_turn(joints[:, elbow] - joints[:, shoulder], sideways)
+        forearm = joints[:, wrist] - joints[:, elbow]
+        turned = (upper @ forearm[..., None]).squeeze(-1)
+        rotations[:, shoulder] = upper
+        rotations[:, elbow] = upper.mT @ _shortest_turn(turned, sideways) @ upper
+    return rotations
+
+
 def sample_phenotypes(count: int, seed: int = 0) -> list[dict[str, float]]:
-    """Grown-up people, most of them near the middle of every scale."""
+    """Grown-up people, most of them near the middle of every scale.
+
+    Gender and age draw a normal too, and then are drawn anew: the benchmark's body was sampled so.
+    """
     generator = np.random.default_rng(seed)
     people = []
     for _ in range(count):
-        person = {
-            label: float(np.clip(generator.normal(0.5, 0.22), 0, 1))
-            for label in ("muscle", "weight", "height", "proportions")
-        }
-        people.append(
-            person | {"gender": float(generator.uniform()), "age": float(generator.uniform(0.55, 0.95))}
-        )
+        person = {label: float(np.clip(generator.normal(0.5, 0.22), 0, 1)) for label in PHENOTYPES}
+        person["gender"] = float(generator.uniform())
+        person["age"] = float(generator.uniform(0.55, 0.95))
+        people.append(person)
     return people
 
 
 def shape_space(vertices: Array, joints: Array) -> tuple[Array, Array]:
     """Principal components of samples (n, V, 3), each one standard deviation long, and the joints' response.
 
-    A component points the way in which its largest entry grows.
+    Which way a component points is LAPACK's choice.
 
     Returns:
         Directions (V, 3, 10) of the vertices and (24, 3, 10) of the joints.
     """
-    count = len(vertices)
-    scores, _, components = np.linalg.svd(_centred(vertices), full_matrices=False)
-    scores, components = scores[:, :SHAPE_COUNT] * np.sqrt(count), components[:SHAPE_COUNT]
-    largest = np.abs(components).argmax(1, keepdims=True)
-    scores = scores * np.sign(np.take_along_axis(components, largest, 1)).T
-    return tuple(
-        (_centred(points).T @ scores / count).reshape(-1, 3, SHAPE_COUNT) for points in (vertices, joints)
+    scores = np.linalg.svd(_centred(vertices), full_matrices=False)[0][:, :SHAPE_COUNT]
+    # The scores have length 1 and so a standard deviation of 1 / sqrt(n - 1).
+    vertex_dirs, joint_dirs = (
+        (_centred(points).T @ scores / np.sqrt(len(points) - 1)).reshape(-1, 3, SHAPE_COUNT)
+        for points in (vertices, joints)
     )
+    return vertex_dirs, joint_dirs
 
 
 def mirror_vertices(template: Array) -> NDArray[np.int64]:
@@ -186,22 +202,6 @@ def main() -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(output, **build())
     print(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
-
-
-def _arms_to_t_pose(joints: torch.Tensor) -> torch.Tensor:
-    """The rotations (n, 24, 3, 3) that turn hanging upper arms, then forearms, the shortest way sideways."""
-    rotations = torch.eye(3, dtype=joints.dtype).repeat(*joints.shape[:2], 1, 1)
-    for side, sign in (("left", 1.0), ("right", -1.0)):
-        shoulder, elbow, wrist = (
-            JOINT_NAMES.index(f"{side}_{part}") for part in ("shoulder", "elbow", "wrist")
-        )
-        sideways = joints.new_tensor([sign, 0, 0]).expand(len(joints), 3)
-        upper = _shortest_turn(joints[:, elbow] - joints[:, shoulder], sideways)
-        forearm = joints[:, wrist] - joints[:, elbow]
-        turned = (upper @ forearm[..., None]).squeeze(-1)
-        rotations[:, shoulder] = upper
-        rotations[:, elbow] = upper.mT @ _shortest_turn(turned, sideways) @ upper
-    return rotations
 
 
 def _shortest_turn(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from models.body.rotations import cross_matrix
-
 _POLAR_STEPS = 10
 """Scaled Newton steps to the nearest rotation: more than any matrix needs that is not singular."""
+_TINY = 1e-12
+"""Stands in for smaller ones, and for those of reflections, whose result still is a rotation then."""
 
 
 def forward_kinematics(rotations: Tensor, joints: Tensor, parents: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -55,8 +55,9 @@ def blend(weights: Tensor, transforms: Tensor) -> Tensor:
 
 def transform_points(points: Tensor, affine: Tensor) -> Tensor:
     """Moves points (V, 3) or (B, V, 3) by affine (B, V, 3, 4) each, into (B, V, 3)."""
-    points = points.expand(*affine.shape[:2], 3)
-    return torch.einsum("bvij,bvj->bvi", affine[..., :3], points) + affine[..., 3]
+    first, second, third, shift = affine.unbind(-1)
+    x, y, z = points[..., None].unbind(-2)
+    return first * x + second * y + third * z + shift
 
 
 def skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
@@ -65,51 +66,67 @@ def skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
 
 
 def nearest_rotation(matrix: Tensor) -> Tensor:
-    """The rotations nearest to matrices (..., 3, 3) of positive determinant: their polar factors."""
+    """The rotations nearest to matrices (..., 3, 3): their polar factors.
+
+    Meant for what `blend` makes; a matrix of determinant 0 or less gets a finite result, not the nearest.
+    """
     return _PolarRotation.apply(matrix)
 
 
 class _PolarRotation(torch.autograd.Function):
     """The polar factor R of M = R S, by scaled Newton iteration (Higham 1986), and its exact derivative.
 
-    dR = R [w]x where (tr(S) I - S) w is the axial vector of R^T dM - dM^T R.
+    dR = R [w]x where (tr(S) I - S) w is the axial vector of R^T dM - dM^T R. Inside, a matrix's two axes come
+    first, matrices[i] being the i-th rows (3, ...), so that everything runs along the batch.
     """
 
     @staticmethod
     def forward(ctx: FunctionCtx, matrix: Tensor) -> Tensor:
-        rows = matrix.detach().movedim((-2, -1), (0, 1)).contiguous()
+        matrices = matrix.movedim((-2, -1), (0, 1)).contiguous()
+        rotations, precision = matrices, torch.finfo(matrix.dtype).eps
         for _ in range(_POLAR_STEPS):
-            inverse = _inverse_transpose(rows)
-            scale = (_square_norm(inverse) / _square_norm(rows)) ** 0.25
-            rows, previous = 0.5 * (scale * rows + inverse / scale), rows
-            if torch.allclose(rows, previous, rtol=0, atol=8 * torch.finfo(rows.dtype).eps):
+            inverse = _inverse_transpose(rotations)
+            squared_ratio = _square_norm(inverse) / _square_norm(rotations).clamp_min(_TINY)
+            scale = squared_ratio.clamp_min(_TINY) ** 0.25
+            rotations, previous = 0.5 * (scale * rotations + inverse / scale), rotations
+            # The error shrinks to about its square, so this step's is far below a small change.
+            if matrix.numel() == 0 or (rotations - previous).abs().max() < precision**0.5:
                 break
-        rotation = rows.movedim((0, 1), (-2, -1))
-        ctx.save_for_backward(matrix, rotation)
-        return rotation
+        ctx.save_for_backward(matrices, rotations)
+        return rotations.movedim((0, 1), (-2, -1))
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
-        matrix, rotation = ctx.saved_tensors  # type: ignore[attr-defined]
-        stretch = rotation.transpose(-1, -2) @ matrix
-        eye = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
-        spread = stretch.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None] * eye - stretch
-        turned = rotation.transpose(-1, -2) @ gradient
-        skew = turned - turned.transpose(-1, -2)
-        axial = torch.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], -1)
-        solved = torch.linalg.solve(spread, axial)
-        return rotation @ cross_matrix(solved)
+        matrices, rotations = ctx.saved_tensors  # type: ignore[attr-defined]
+        turned = _transposed_product(rotations, gradient.movedim((-2, -1), (0, 1)))
+        axial = torch.stack([turned[k - 1, k - 2] - turned[k - 2, k - 1] for k in range(3)])
+        stretch = _transposed_product(rotations, matrices)
+        trace = stretch[0, 0] + stretch[1, 1] + stretch[2, 2]
+        spread = -stretch
+        for axis in range(3):
+            spread[axis, axis] += trace
+        turn = (_inverse_transpose(spread) * axial).sum(1)
+        product = rotations.roll(-1, 1) * turn.roll(-2, 0) - rotations.roll(-2, 1) * turn.roll(-1, 0)
+        return product.movedim((0, 1), (-2, -1))
 
 
-def _inverse_transpose(rows: Tensor) -> Tensor:
-    """The transposed inverses of (3, 3, ...), whose first two axes are the matrix's."""
-    a, b, c = rows
-    cofactors = torch.stack([torch.linalg.cross(*pair, dim=0) for pair in ((b, c), (c, a), (a, b))])
-    return cofactors / (a * cofactors[0]).sum(0)
+def _inverse_transpose(matrices: Tensor) -> Tensor:
+    """The transposed inverses of matrices (3, 3, ...): their cofactors over their determinant."""
+    wrapped = torch.cat([matrices, matrices[:2]])
+    wrapped = torch.cat([wrapped, wrapped[:, :2]], 1)
+    after, last = slice(1, 4), slice(2, 5)
+    cofactors = wrapped[after, after] * wrapped[last, last] - wrapped[after, last] * wrapped[last, after]
+    determinant = (matrices[0] * cofactors[0]).sum(0)
+    return cofactors / determinant.clamp_min(_TINY)
 
 
-def _square_norm(rows: Tensor) -> Tensor:
-    return (rows * rows).sum((0, 1))
+def _transposed_product(first: Tensor, second: Tensor) -> Tensor:
+    """A^T B of matrices (3, 3, ...)."""
+    return (first[:, :, None] * second[:, None]).sum(0)
+
+
+def _square_norm(matrices: Tensor) -> Tensor:
+    return (matrices * matrices).sum((0, 1))
 
 
 def _homogeneous(linear: Tensor, shift: Tensor) -> Tensor:

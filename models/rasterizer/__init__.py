@@ -4,11 +4,11 @@
 - "gsplat": gsplat's CUDA kernels, for CUDA tensors.
 - "torch": plain PyTorch, every Gaussian at every pixel; the definition that tests compare the others with.
 
-The definition is gsplat's: EWA projection with the Jacobian taken within the field of view widened by 15 % of its size
-on each side, 0.3 px^2 added to the image covariance's diagonal, alpha = min(0.999, opacity exp(-power)), pairs below
-1/255 skipped, a pixel finished before its transmittance would fall to 1e-4, near plane 0.01 m, Gaussians
-drawn front to back by the z of their means. Camera space is OpenCV's (x right, y down, z forward, metres);
-pixel (x, y) has its centre at (x + 0.5, y + 0.5).
+The definition is gsplat's: EWA projection with the Jacobian taken within the field of view widened by 15 % of
+its size on each side, 0.3 px^2 added to the image covariance's diagonal, alpha = min(0.999, opacity
+exp(-power)), alphas below 1/255 skipped, a pixel finished before its transmittance would fall to 1e-4, near
+plane 0.01 m, Gaussians drawn front to back by the z of their means. Camera space is OpenCV's (x right,
+y down, z forward, metres); pixel (x, y) has its centre at (x + 0.5, y + 0.5).
 """
 
 from models.rasterizer.camera import covariance_from, transform

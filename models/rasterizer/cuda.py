@@ -7,16 +7,17 @@ from torch import Tensor
 def render(
     means: Tensor, covariances: Tensor, colors: Tensor, opacities: Tensor, K: Tensor, width: int, height: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Colour, alpha and depth; see `models.rasterizer.render`. Every argument has the frames in front or none has.
+    """Colour, alpha and depth; see `models.rasterizer.render`. All have a batch in front, or none has.
 
-    gsplat computes in float32. It compiles its kernels on the first call of an installation (minutes, needs nvcc).
+    gsplat computes in float32. On the first call of an installation it compiles its kernels: some minutes,
+    and it needs nvcc.
     """
     import gsplat
 
     frames = means.shape[:-2]
     if means.shape[-2] == 0:
-        nothing = means.sum()  # 0, and keeps the result differentiable
-        return tuple(nothing.expand(*frames, height, width, *rest) for rest in ((3,), (), ()))
+        nothing = means.sum().expand(*frames, height, width)  # 0, and differentiable like any other result
+        return nothing[..., None].expand(*frames, height, width, 3), nothing, nothing
     means, covariances, colors, opacities = _finite(means, covariances, colors, opacities)
     pictures, alpha, _ = gsplat.rasterization(
         means,

@@ -1,4 +1,4 @@
-"""Engine "torch": the renderer's definition in plain PyTorch, for any float type; slow, the other engines' oracle.
+"""Engine "torch": the renderer's definition in plain PyTorch for any float type, the other engines' oracle.
 
 Every Gaussian is evaluated at every pixel: memory grows as N H W. Autograd gives the gradient.
 """
@@ -37,9 +37,10 @@ def render(
 def project(
     means: Tensor, covariances: Tensor, K: Tensor, width: int, height: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """EWA projection: centres (N, 2) in pixels, conics (N, 3) = xx, xy, yy of the inverse covariance, seen (N,).
+    """EWA projection: centres (N, 2) in pixels, conics (N, 3), seen (N,).
 
-    The Jacobian is taken at the mean's direction clamped to the field of view widened by 15 % of its size.
+    Conics are xx, xy, yy of the inverse covariance on the picture. The Jacobian is taken at the mean's
+    direction clamped to the field of view widened by 15 % of its size.
     """
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
     size, center = K.new_tensor([width, height]), torch.stack([cx, cy])

@@ -1,17 +1,20 @@
-"""The embedded engine's compiled loops. `embedded.py` allocates what they fill and says in which order they run.
+# mypy: allow-untyped-defs
+"""The embedded engine's compiled loops. `embedded.py` allocates what they fill and calls them in their order.
 
-A frame: `project` every Gaussian to a "splat" on the picture, `sort_by_depth`, `bin_splats` into tiles, `shade` the tiles. The gradient: bin again, `unshade` the tiles into one slot per splat and
-tile, then `unproject` sums each splat's slots in their fixed order. Every loop that several threads share
-writes to places of its own, so the result does not depend on their number.
+A frame: `project` every Gaussian to a "splat" on the picture, `sort_by_depth`, `bin_splats` into tiles,
+`rasterize` the tiles. Its gradient: `bin_splats` again, `rasterize_backward` the tiles into one slot for
+every pair of splat and tile, `sum_slots` of every splat in the order they lie, `project_backward`. Loops
+that several threads share write to places of their own: results do not depend on the number of threads.
 
-Conventions are gsplat's: see models/rasterizer/__init__.py.
+The definition is that of `models.rasterizer`. While a tile is drawn, its pixels' state is kept in planes of
+`Lanes`, one for every block of 8 x 2 pixels.
 """
 
 import math
 
 import numpy as np
-from numba import njit
 
+from models.rasterizer.compiling import compiled
 from models.rasterizer.lanes import (
     BLOCK_COLUMNS,
     BLOCK_ROWS,
@@ -36,19 +39,20 @@ TILE = 32  # pixels
 BLOCKS_PER_TILE = TILE // BLOCK_COLUMNS  # across
 BLOCKS = TILE * TILE // WIDTH
 
-# Columns of `splats` and `splats` (float32), one row a Gaussian.
+# Columns of `splats` (float32), one row a Gaussian. Within REACH of MEAN, in pixels,
+# alpha = 2^(LOG_OPACITY + FORM_XX dx^2 + FORM_XY dx dy + FORM_YY dy^2), where (dx, dy) = pixel - mean.
 MEAN_X, MEAN_Y, FORM_XX, FORM_XY, FORM_YY, LOG_OPACITY, RED, GREEN, BLUE, DEPTH, REACH_X, REACH_Y = range(12)
 SPLAT_FIELDS = 12
-# Columns of `slots` (float32): sums over a tile's pixels, with g = alpha dL/dalpha and (dx, dy) = pixel - mean.
+# Columns of `slots` (float32), sums over a tile's pixels: alpha dL/dalpha times 1, dx, dy, dx^2, dx dy, dy^2;
+# dL/dcolour and dL/dz.
 SUM, SUM_X, SUM_Y, SUM_XX, SUM_XY, SUM_YY, SLOT_RED, SLOT_GREEN, SLOT_BLUE, SLOT_DEPTH = range(10)
 SLOT_FIELDS = 10
 
 _LOG2E = 1 / math.log(2)
-_compiled = njit(nogil=True, cache=True, error_model="numpy")
 
 
-@_compiled
-def _camera_rays(means, camera, width, height, i):  # type: ignore[no-untyped-def]
+@compiled
+def _camera_rays(means, camera, width, height, i):
     """x/z and y/z of a mean, and both clamped to the field of view widened by 15 % of its size."""
     fx, fy, cx, cy = camera
     z = np.float64(means[i, 2])
@@ -59,8 +63,8 @@ def _camera_rays(means, camera, width, height, i):  # type: ignore[no-untyped-de
     return u, v, clamped_u, clamped_v
 
 
-@_compiled
-def _image_covariance(covariance, j00, j02, j11, j12):  # type: ignore[no-untyped-def]
+@compiled
+def _image_covariance(covariance, j00, j02, j11, j12):
     """J C J^T + blur for J = [[j00, 0, j02], [0, j11, j12]] and the symmetric part of C."""
     c01 = 0.5 * (covariance[0, 1] + covariance[1, 0])
     c02 = 0.5 * (covariance[0, 2] + covariance[2, 0])
@@ -72,16 +76,16 @@ def _image_covariance(covariance, j00, j02, j11, j12):  # type: ignore[no-untype
     return xx, xy, yy
 
 
-@_compiled
-def _tiles_between(low, high, tiles):  # type: ignore[no-untyped-def]
+@compiled
+def _tiles_between(low, high, tiles):
     """The first tile and the one after the last between two pixels; clamped as floats, which may be huge."""
     first, end = min(max(0.0, low / TILE), float(tiles)), min(max(0.0, high / TILE), float(tiles))
     return math.floor(first), math.ceil(end)
 
 
-@_compiled
-def project(first, last, means, covariances, colors, opacities, camera, width, height, splats, rects):  # type: ignore[no-untyped-def]
-    """Fill `splats[first:last]` and `rects`, the tiles that each touches: left, top, right, bottom (exclusive).
+@compiled
+def project(first, last, means, covariances, colors, opacities, camera, width, height, splats, rects):
+    """Fill `splats[first:last]` and `rects`, each one's tiles: left, top, right, bottom (exclusive).
 
     A Gaussian that cannot be seen, or is not finite, touches none, and its splat is not written.
     """
@@ -95,9 +99,8 @@ def project(first, last, means, covariances, colors, opacities, camera, width, h
         if not (NEAR <= z <= FAR and opacity >= MIN_ALPHA and math.isfinite(opacity + color_sum)):
             continue
         u, v, clamped_u, clamped_v = _camera_rays(means, camera, width, height, i)
-        xx, xy, yy = _image_covariance(
-            covariances[i], fx / z, -fx * clamped_u / z, fy / z, -fy * clamped_v / z
-        )
+        j00, j02, j11, j12 = fx / z, -fx * clamped_u / z, fy / z, -fy * clamped_v / z
+        xx, xy, yy = _image_covariance(covariances[i], j00, j02, j11, j12)
         determinant = xx * yy - xy * xy
         if not (xx > 0 and yy > 0 and determinant > 0 and math.isfinite(determinant)):
             continue
@@ -108,7 +111,6 @@ def project(first, last, means, covariances, colors, opacities, camera, width, h
         if not (x + reach_x > 0 and x - reach_x < width and y + reach_y > 0 and y - reach_y < height):
             continue
         row[MEAN_X], row[MEAN_Y] = x, y
-        # alpha = 2^(LOG_OPACITY + FORM_XX dx^2 + FORM_XY dx dy + FORM_YY dy^2)
         row[FORM_XX] = -0.5 * _LOG2E * yy / determinant
         row[FORM_XY] = _LOG2E * xy / determinant
         row[FORM_YY] = -0.5 * _LOG2E * xx / determinant
@@ -119,8 +121,8 @@ def project(first, last, means, covariances, colors, opacities, camera, width, h
         rect[1], rect[3] = _tiles_between(y - reach_y, y + reach_y, tiles_y)
 
 
-@_compiled
-def sort_by_depth(rects, depth_bits, order):  # type: ignore[no-untyped-def]
+@compiled
+def sort_by_depth(rects, depth_bits, order):
     """Put the visible Gaussians' numbers into `order`, nearest first, ties as given; return how many.
 
     A radix sort: the bits of positive floats sort as their values do.
@@ -146,20 +148,20 @@ def sort_by_depth(rects, depth_bits, order):  # type: ignore[no-untyped-def]
     return count
 
 
-@_compiled
-def count_per_tile_row(rects, counts):  # type: ignore[no-untyped-def]
+@compiled
+def count_per_tile_row(rects, counts):
     """Add to `counts` (tile rows,) how many pairs of splat and tile each row of tiles has."""
     for i in range(len(rects)):
         for row in range(rects[i, 1], rects[i, 3]):
             counts[row] += rects[i, 2] - rects[i, 0]
 
 
-@_compiled
-def bin_splats(order, rects, top, bottom, tiles_x, tile_starts, tile_splats, slot_starts):  # type: ignore[no-untyped-def]
+@compiled
+def bin_splats(order, rects, top, bottom, tiles_x, tile_starts, tile_splats, slot_starts):
     """List the splats of every tile in the tile rows [top, bottom), front to back.
 
-    `tile_splats[tile_starts[t] : tile_starts[t + 1]]` are those of tile t; `slot_starts[i]` is the first slot of
-    splat i, which has one for each of its tiles in the band, row by row.
+    `tile_splats[tile_starts[t] : tile_starts[t + 1]]` are those of tile t; `slot_starts[i]` is the first slot
+    of splat i, which has one for each of its tiles in the band, row by row.
     """
     tile_starts[:] = 0
     slot = 0
@@ -181,42 +183,37 @@ def bin_splats(order, rects, top, bottom, tiles_x, tile_starts, tile_splats, slo
                 ends[tile] += 1
 
 
-@_compiled
-def _aligned(count):  # type: ignore[no-untyped-def]
+@compiled
+def _aligned(count):
     """float32 memory that starts with a cache line: Lanes across two lines cost twice."""
     memory = np.empty(count + WIDTH, np.float32)
     start = -(memory.ctypes.data // 4) % WIDTH
     return memory[start : start + count]
 
 
-@_compiled
-def _blocks_under(splat, left, top):  # type: ignore[no-untyped-def]
+@compiled
+def _blocks_under(splat, left, top):
     """The blocks of the tile at pixel (left, top) that the splat's box touches: ranges across and down."""
     x, y = splat[MEAN_X] - left, splat[MEAN_Y] - top
     x0 = max(np.float32(0), x - splat[REACH_X])
     y0 = max(np.float32(0), y - splat[REACH_Y])
     x1 = min(np.float32(TILE - 1), x + splat[REACH_X])
     y1 = min(np.float32(TILE - 1), y + splat[REACH_Y])
-    return (
-        int(x0) // BLOCK_COLUMNS,
-        int(x1) // BLOCK_COLUMNS + 1,
-        int(y0) // BLOCK_ROWS,
-        int(y1) // BLOCK_ROWS + 1,
-    )
+    left_block, right_block = int(x0) // BLOCK_COLUMNS, int(x1) // BLOCK_COLUMNS + 1
+    return left_block, right_block, int(y0) // BLOCK_ROWS, int(y1) // BLOCK_ROWS + 1
 
 
-@_compiled
-def _alpha(splat, dx, dy):  # type: ignore[no-untyped-def]
+@compiled
+def _alpha(splat, dx, dy):
     """Opacity times the Gaussian at offsets (dx, dy) from its mean, not yet capped; 0 below MIN_ALPHA."""
-    exponent = (splat[FORM_XX] * dx + splat[FORM_XY] * dy) * dx + (
-        splat[FORM_YY] * dy * dy + splat[LOG_OPACITY]
-    )
+    exponent = (splat[FORM_XX] * dx + splat[FORM_XY] * dy) * dx
+    exponent = exponent + (splat[FORM_YY] * dy * dy + splat[LOG_OPACITY])
     value = exp2(where(exponent > np.float32(-9), exponent, np.float32(-9)))
     return where(value >= np.float32(MIN_ALPHA), value, np.float32(0))
 
 
-@_compiled
-def _absorb(transmittance, alpha):  # type: ignore[no-untyped-def]
+@compiled
+def _absorb(transmittance, alpha):
     """A splat's weight in each pixel and the transmittance after it.
 
     A pixel is finished by the splat that would take it to MIN_TRANSMITTANCE, which does not count any more;
@@ -229,8 +226,8 @@ def _absorb(transmittance, alpha):  # type: ignore[no-untyped-def]
     return weight, where(goes_on, after, stopped)
 
 
-@_compiled
-def _finished(planes, plane_count):  # type: ignore[no-untyped-def]
+@compiled
+def _finished(planes, plane_count):
     """Whether no pixel of the tile lets any more light through; plane 0 is the transmittance."""
     nearest = load(planes, 0)
     for block in range(1, BLOCKS):
@@ -239,8 +236,30 @@ def _finished(planes, plane_count):  # type: ignore[no-untyped-def]
     return not any_lane(nearest > np.float32(0))
 
 
-@_compiled
-def shade(first, last, top, width, height, tile_starts, tile_splats, splats, color, alpha, depth):  # type: ignore[no-untyped-def]
+@compiled
+def _plane_index(x, y, plane_count):
+    """Where the pixel (x, y) of a tile is in plane 0."""
+    block = y // BLOCK_ROWS * BLOCKS_PER_TILE + x // BLOCK_COLUMNS
+    return block * plane_count * WIDTH + y % BLOCK_ROWS * BLOCK_COLUMNS + x % BLOCK_COLUMNS
+
+
+@compiled
+def _write_pixels(tile_left, tile_top, width, height, planes, pictures):
+    """The pictures' part of a tile, from its planes."""
+    color, alpha, depth = pictures
+    for y in range(tile_top, min(tile_top + TILE, height)):
+        for x in range(tile_left, min(tile_left + TILE, width)):
+            at = _plane_index(x - tile_left, y - tile_top, 5)
+            opaque = np.float32(1) - abs(planes[at])
+            alpha[y, x] = opaque
+            color[y, x, 0] = planes[at + WIDTH]
+            color[y, x, 1] = planes[at + 2 * WIDTH]
+            color[y, x, 2] = planes[at + 3 * WIDTH]
+            depth[y, x] = planes[at + 4 * WIDTH] / opaque if opaque > 0 else np.float32(0)
+
+
+@compiled
+def rasterize(first, last, top, width, height, tile_starts, tile_splats, splats, pictures):
     """Draw the tiles [first, last) of the band whose first pixel row is `top` into the pictures."""
     columns, rows = lane_columns(), lane_rows()
     tiles_x = (width + TILE - 1) // TILE
@@ -260,11 +279,8 @@ def shade(first, last, top, width, height, tile_starts, tile_splats, splats, col
             block_left, block_right, block_top, block_bottom = _blocks_under(splat, left_pixel, top_pixel)
             for block_x in range(block_left, block_right):
                 dx = columns + (np.float32(left_pixel + block_x * BLOCK_COLUMNS + 0.5) - splat[MEAN_X])
-                dy = rows + (
-                    np.float32(top_pixel + block_top * BLOCK_ROWS - BLOCK_ROWS + 0.5) - splat[MEAN_Y]
-                )
+                dy = rows + (np.float32(top_pixel + block_top * BLOCK_ROWS + 0.5) - splat[MEAN_Y])
                 for block_y in range(block_top, block_bottom):
-                    dy += np.float32(BLOCK_ROWS)
                     at = (block_y * BLOCKS_PER_TILE + block_x) * 5 * WIDTH
                     value = _alpha(splat, dx, dy)
                     value = where(value > np.float32(MAX_ALPHA), np.float32(MAX_ALPHA), value)
@@ -274,30 +290,17 @@ def shade(first, last, top, width, height, tile_starts, tile_splats, splats, col
                     store(planes, at + 2 * WIDTH, load(planes, at + 2 * WIDTH) + weight * splat[GREEN])
                     store(planes, at + 3 * WIDTH, load(planes, at + 3 * WIDTH) + weight * splat[BLUE])
                     store(planes, at + 4 * WIDTH, load(planes, at + 4 * WIDTH) + weight * splat[DEPTH])
-        for y in range(top_pixel, min(top_pixel + TILE, height)):
-            for x in range(left_pixel, min(left_pixel + TILE, width)):
-                at = _plane_index(x - left_pixel, y - top_pixel, 5)
-                opaque = np.float32(1) - abs(planes[at])
-                alpha[y, x] = opaque
-                color[y, x, 0] = planes[at + WIDTH]
-                color[y, x, 1] = planes[at + 2 * WIDTH]
-                color[y, x, 2] = planes[at + 3 * WIDTH]
-                depth[y, x] = planes[at + 4 * WIDTH] / opaque if opaque > 0 else np.float32(0)
+                    dy += np.float32(BLOCK_ROWS)
+        _write_pixels(left_pixel, top_pixel, width, height, planes, pictures)
 
 
-@_compiled
-def _plane_index(x, y, plane_count):  # type: ignore[no-untyped-def]
-    """Where the pixel (x, y) of a tile is in plane 0."""
-    block = y // BLOCK_ROWS * BLOCKS_PER_TILE + x // BLOCK_COLUMNS
-    return block * plane_count * WIDTH + y % BLOCK_ROWS * BLOCK_COLUMNS + x % BLOCK_COLUMNS
+@compiled
+def _load_upstream(tile_left, tile_top, width, height, pictures, upstream, planes):
+    """Fill a tile's planes: transmittance, the loss behind, dL/d of red, green, blue, summed depth and alpha.
 
-
-@_compiled
-def _load_upstream(tile_left, tile_top, width, height, pictures, upstream, planes):  # type: ignore[no-untyped-def]
-    """Planes of a tile for `unshade`: transmittance 1, the loss still behind, dL/d of red, green, blue, depth sum, alpha.
-
-    With depth = D / A, D = sum(w z): dL/dD = dL/ddepth / A, and A gets -dL/ddepth depth / A. The loss counts as
-    linear in the weights here, L = sum_i w_i q_i, and "still behind" is that sum over the splats not yet passed.
+    To first order the loss is linear in the splats' weights, sum_i w_i q_i; "behind" is that sum over the
+    splats not yet passed, at first over all. With depth = D / A and D = sum(w z), dL/dD = dL/ddepth / A, and
+    A gets -dL/ddepth depth / A besides its own.
     """
     color, alpha, depth = pictures
     d_color, d_alpha, d_depth = upstream
@@ -314,7 +317,7 @@ def _load_upstream(tile_left, tile_top, width, height, pictures, upstream, plane
                 + color[y, x, 1] * d_color[y, x, 1]
                 + color[y, x, 2] * d_color[y, x, 2]
                 + opaque * d_alpha[y, x]
-            )  # the depth's two parts cancel: depth does not change when all weights scale alike
+            )  # depth's two parts cancel: it does not change when all weights grow alike
             planes[at + 2 * WIDTH] = d_color[y, x, 0]
             planes[at + 3 * WIDTH] = d_color[y, x, 1]
             planes[at + 4 * WIDTH] = d_color[y, x, 2]
@@ -322,23 +325,12 @@ def _load_upstream(tile_left, tile_top, width, height, pictures, upstream, plane
             planes[at + 6 * WIDTH] = by_alpha
 
 
-@_compiled
-def unshade(
-    first,
-    last,
-    top,
-    width,
-    height,
-    tile_starts,
-    tile_splats,
-    splats,
-    rects,
-    slot_starts,
-    pictures,
-    upstream,
-    slots,
-):  # type: ignore[no-untyped-def]
-    """The gradient of `shade` for the tiles [first, last): each splat's sums over each tile's pixels, into its slot."""
+@compiled
+def rasterize_backward(
+    first, last, top, width, height,
+    tile_starts, tile_splats, splats, rects, slot_starts, pictures, upstream, slots,
+):  # fmt: skip
+    """The gradient of `rasterize` for the tiles [first, last), into the slots of their splats."""
     columns, rows = lane_columns(), lane_rows()
     tiles_x = (width + TILE - 1) // TILE
     top_row = top // TILE
@@ -371,17 +363,13 @@ def unshade(
             sum_red, sum_green, sum_blue, sum_depth = zero, zero, zero, zero
             for block_x in range(block_left, block_right):
                 dx = columns + (np.float32(left_pixel + block_x * BLOCK_COLUMNS + 0.5) - splat[MEAN_X])
+                dy = rows + (np.float32(top_pixel + block_top * BLOCK_ROWS + 0.5) - splat[MEAN_Y])
                 column_1, column_y, column_yy = zero, zero, zero
-                dy = rows + (
-                    np.float32(top_pixel + block_top * BLOCK_ROWS - BLOCK_ROWS + 0.5) - splat[MEAN_Y]
-                )
                 for block_y in range(block_top, block_bottom):
-                    dy += np.float32(BLOCK_ROWS)
                     at = (block_y * BLOCKS_PER_TILE + block_x) * 7 * WIDTH
                     value = _alpha(splat, dx, dy)
                     capped = where(value > np.float32(MAX_ALPHA), np.float32(MAX_ALPHA), value)
-                    transmittance = load(planes, at)
-                    weight, after = _absorb(transmittance, capped)
+                    weight, after = _absorb(load(planes, at), capped)
                     by_red, by_green = load(planes, at + 2 * WIDTH), load(planes, at + 3 * WIDTH)
                     by_blue, by_depth = load(planes, at + 4 * WIDTH), load(planes, at + 5 * WIDTH)
                     by_weight = (
@@ -394,7 +382,7 @@ def unshade(
                     behind = load(planes, at + WIDTH) - weight * by_weight
                     store(planes, at, after)
                     store(planes, at + WIDTH, behind)
-                    # dL/dalpha = T q - behind / (1 - alpha)
+                    # alpha dL/dalpha = w q - behind alpha / (1 - alpha), if alpha counts and is not capped
                     slope = weight * by_weight - behind * capped / (np.float32(1) - capped)
                     counts = where(value > np.float32(MAX_ALPHA), np.float32(0), weight) > np.float32(0)
                     slope = where(counts, slope, np.float32(0))
@@ -406,6 +394,7 @@ def unshade(
                     column_1 += slope
                     column_y += slope_y
                     column_yy += slope_y * dy
+                    dy += np.float32(BLOCK_ROWS)
                 column_x = column_1 * dx
                 sum_1 += column_1
                 sum_x += column_x
@@ -419,8 +408,8 @@ def unshade(
             slot[SLOT_BLUE], slot[SLOT_DEPTH] = total(sum_blue), total(sum_depth)
 
 
-@_compiled
-def sum_slots(first, last, slot_starts, slots, sums):  # type: ignore[no-untyped-def]
+@compiled
+def sum_slots(first, last, slot_starts, slots, sums):
     """Add the slots of the splats [first, last) to `sums` (N, SLOT_FIELDS), in the order they lie."""
     for i in range(first, last):
         for slot in range(slot_starts[i], slot_starts[i + 1]):
@@ -428,8 +417,10 @@ def sum_slots(first, last, slot_starts, slots, sums):  # type: ignore[no-untyped
                 sums[i, field] += slots[slot, field]
 
 
-@_compiled
-def unproject(first, last, rects, sums, means, covariances, opacities, camera, width, height, gradients):  # type: ignore[no-untyped-def]
+@compiled
+def project_backward(
+    first, last, rects, sums, means, covariances, opacities, camera, width, height, gradients
+):
     """The gradient of `project` for the Gaussians [first, last); 0 for one that touches no tile."""
     d_means, d_covariances, d_colors, d_opacities = gradients
     fx, fy, _, _ = camera
@@ -451,11 +442,8 @@ def unproject(first, last, rects, sums, means, covariances, opacities, camera, w
         # dL/d(image covariance) = Q M Q / 2, M the second moments of the slopes
         axx, axy = qxx * s[SUM_XX] + qxy * s[SUM_XY], qxx * s[SUM_XY] + qxy * s[SUM_YY]
         ayx, ayy = qxy * s[SUM_XX] + qyy * s[SUM_XY], qxy * s[SUM_XY] + qyy * s[SUM_YY]
-        vxx, vxy, vyy = (
-            0.5 * (axx * qxx + axy * qxy),
-            0.5 * (axx * qxy + axy * qyy),
-            0.5 * (ayx * qxy + ayy * qyy),
-        )
+        vxx, vyy = 0.5 * (axx * qxx + axy * qxy), 0.5 * (ayx * qxy + ayy * qyy)
+        vxy = 0.5 * (axx * qxy + axy * qyy)
 
         # dL/dC = J^T V J
         g02, g12 = j00 * (vxx * j02 + vxy * j12), j11 * (vxy * j02 + vyy * j12)

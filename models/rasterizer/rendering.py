@@ -14,8 +14,8 @@ class Rendering(NamedTuple):
     Attributes:
         color: (H, W, 3), premultiplied by alpha: over a background it is color + (1 - alpha) background.
         alpha: (H, W), the share of light that the Gaussians stop.
-        depth: (H, W), metres along the optical axis: sum(w z) / sum(w) over the Gaussians seen in the pixel; 0 where
-            there is none.
+        depth: (H, W), metres along the optical axis: sum(w z) / sum(w) over the Gaussians seen in the pixel;
+            0 where there is none.
     """
 
     color: Tensor
@@ -35,9 +35,12 @@ def render(
 ) -> Rendering:
     """Draw Gaussians given in the camera's space. Differentiable in all of the first four arguments.
 
-    A Gaussian that is not finite, not in front of the near plane, or whose covariance on the image is not positive
-    definite is skipped: no colour, zero gradient. Only the symmetric part of a covariance counts.
-    To draw a part of the picture, shift the principal point: K[0, 2] - left, K[1, 2] - top, and the part's size.
+    A Gaussian that is not finite, not in front of the near plane, or whose covariance on the image is not
+    positive definite is skipped: no colour, zero gradient. Only the symmetric part of a covariance counts.
+
+    To draw a part of the picture, shift the principal point by its corner (K[0, 2] - left, K[1, 2] - top) and
+    give the part's size. The field of view that bounds the Jacobian is then the part's: Gaussians beyond its
+    edge that reach far into it look a little different.
 
     Args:
         means: (N, 3), or (B, N, 3) for a batch of frames; metres.
@@ -77,7 +80,7 @@ def _chosen(engine: str, device: torch.device) -> str:
     if engine not in ENGINES:
         raise ValueError(f"unknown renderer {engine!r}: choose one of {', '.join(ENGINES)}")
     if engine == "auto":
-        return "gsplat" if device.type == "cuda" else "numba"
+        engine = "gsplat" if device.type == "cuda" else "numba"
     needed = {"gsplat": "cuda", "numba": "cpu"}.get(engine, device.type)
     if device.type != needed:
         raise ValueError(f'renderer "{engine}" needs tensors on {needed}, not on {device.type}')

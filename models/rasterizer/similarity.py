@@ -1,16 +1,18 @@
+# mypy: allow-untyped-defs
 """Structural similarity (SSIM) of two pictures, as 3D Gaussian splatting's loss uses it.
 
-Wang et al. 2004 with a Gaussian window of 11 x 11 pixels, sigma 1.5, pictures continued by zeros, every channel for
-itself. On the CPU it is compiled code with its gradient written by hand, elsewhere PyTorch's convolution.
+Wang et al. 2004 with a Gaussian window of 11 x 11 pixels, sigma 1.5, pictures continued by zeros, every
+channel for itself. On the CPU it is compiled code with its gradient written by hand, elsewhere PyTorch's
+convolution.
 """
 
 from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from models.rasterizer.compiling import compiled
 from models.rasterizer.lanes import WIDTH, load, spread, store, total
 from models.rasterizer.threads import num_threads, scratch, share
 
@@ -19,8 +21,6 @@ C1, C2 = 0.01**2, 0.03**2  # for values in [0, 1]
 TAPS = 2 * RADIUS + 1
 _window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
 _window /= _window.sum()
-
-_compiled = njit(nogil=True, cache=True, error_model="numpy")
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:
@@ -70,7 +70,9 @@ class _Similarity(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             gradient = torch.empty_like(image, memory_format=torch.contiguous_format)
             rows = gradient.view(height, -1).numpy()
-            share(lambda first, last: _differentiate(first, last, a, b, channels, window, maps, rows), bounds)
+            share(
+                lambda first, last: _compare_backward(first, last, a, b, channels, window, maps, rows), bounds
+            )
             ctx.save_for_backward(gradient)
         return torch.tensor(row_sums.sum(dtype=np.float64) / a.size, dtype=torch.float32)
 
@@ -80,28 +82,28 @@ class _Similarity(torch.autograd.Function):
         return upstream * gradient, None
 
 
-# A row of a picture is one run of `size` = width * channels floats, so that blurring across shifts by `channels`.
-# Blocks of Lanes cover it, the last one overlapping the one before; `margin` zeros surround the blurred rows.
+# A row of a picture is one run of size = width * channels floats, so blurring across shifts by `channels`.
+# Blocks of Lanes cover it, the last one overlapping the one before. Zeros surround the blurred rows.
 
 
-@_compiled
-def _block_start(block, size):  # type: ignore[no-untyped-def]
+@compiled
+def _block_start(block, size):
     return min(block * WIDTH, size - WIDTH)
 
 
-@_compiled
-def _blur_across(blurred, start, channels, window):  # type: ignore[no-untyped-def]
+@compiled
+def _blur_across(blurred, start, channels, window):
     value = window[0] * load(blurred, start)
     for tap in range(1, TAPS):
         value += window[tap] * load(blurred, start + tap * channels)
     return value
 
 
-@_compiled
-def _compare(first, last, a, b, channels, window, maps, row_sums):  # type: ignore[no-untyped-def]
-    """Sums of SSIM over the rows [first, last), and `maps`: its derivatives by the blurred pictures.
+@compiled
+def _compare(first, last, a, b, channels, window, maps, row_sums):
+    """Sums of SSIM over the rows [first, last), and `maps`: the mean's derivatives by the blurred pictures.
 
-    maps[0:H], maps[H:2H], maps[2H:3H] are by blur(a), blur(a a + b b) and blur(a b), divided by the number of values.
+    maps[0:H], maps[H:2H] and maps[2H:3H] are those by blur(a), blur(a a + b b) and blur(a b).
     """
     height, size = a.shape
     flat_a, flat_b, flat_maps = a.reshape(-1), b.reshape(-1), maps.reshape(-1)
@@ -150,9 +152,9 @@ def _compare(first, last, a, b, channels, window, maps, row_sums):  # type: igno
         row_sums[y] = total(row_sum)
 
 
-@_compiled
-def _differentiate(first, last, a, b, channels, window, maps, gradient):  # type: ignore[no-untyped-def]
-    """The gradient by `a` in the rows [first, last), from the maps of `_compare`: blurring is its own adjoint."""
+@compiled
+def _compare_backward(first, last, a, b, channels, window, maps, gradient):
+    """The gradient by `a` in the rows [first, last) from the maps: blurring is its own adjoint."""
     height, size = a.shape
     flat_a, flat_b = a.reshape(-1), b.reshape(-1)
     flat_maps, flat_gradient = maps.reshape(-1), gradient.reshape(-1)

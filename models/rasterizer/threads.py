@@ -4,7 +4,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 import numpy as np
@@ -14,7 +14,7 @@ _count = 0
 
 
 def num_threads() -> int:
-    """How many threads the embedded engine uses: as set, else OMP_NUM_THREADS, else one for every usable core."""
+    """How many threads the embedded engine uses: as set, else OMP_NUM_THREADS, else all usable cores."""
     return _count or _default_count()
 
 
@@ -39,27 +39,30 @@ def _default_count() -> int:
 
 @cache
 def _pool(count: int, process: int) -> ThreadPoolExecutor:
+    """Helpers, kept; by process, since a forked one does not inherit its parent's threads."""
     return ThreadPoolExecutor(count, thread_name_prefix="rasterizer")
 
 
 def share(work: Callable[[int, int], None], bounds: list[int]) -> None:
-    """Call work(bounds[i], bounds[i + 1]) for every i, on several threads if there are several parts.
+    """Call work(bounds[i], bounds[i + 1]) for every i; this thread and helpers each take the next part."""
+    parts = iter(list(itertools.pairwise(bounds)))  # a list's iterator may be shared by threads
 
-    The calling thread takes the first part. A pool is not inherited by a forked process, hence its id in the key.
-    """
-    parts = list(itertools.pairwise(bounds))
-    if len(parts) == 1:
-        work(*parts[0])
-        return
-    pool = _pool(num_threads() - 1, os.getpid())
-    others = [pool.submit(work, *part) for part in parts[1:]]
-    work(*parts[0])
-    for other in others:
-        other.result()
+    def take_parts() -> None:
+        for first, last in parts:
+            work(first, last)
+
+    helper_count = min(num_threads(), len(bounds) - 1) - 1
+    helpers = [_pool(helper_count, os.getpid()).submit(take_parts) for _ in range(helper_count)]
+    try:
+        take_parts()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
 
 
 class _Scratch(threading.local):
-    """Memory kept from call to call, since fresh memory costs a page fault for every 4 KB; one for each thread."""
+    """Memory kept from call to call, for fresh memory costs a page fault every 4 KB; one for each thread."""
 
     def __init__(self) -> None:
         self.kept: dict[str, npt.NDArray[np.float32]] = {}

@@ -14,7 +14,8 @@ Map = NDArray[np.float32]
 Region = tuple[slice, slice]
 
 PADDING = 0.12  # of the person's height around what the network found
-MAX_LOGIT = 5.0
+BOX_MARGIN = 0.15  # of the box's longer side around it, since it may cut hands
+MAX_LOGIT = 4.0  # more than the background can outweigh: clothes may have its colours
 BACKGROUND_WEIGHT = 0.8
 COLOUR_WEIGHT, MAX_COLOUR = 0.4, 2.0
 UNSURE_LOGIT = 3.0  # colours count less where the network is surer than this
@@ -69,7 +70,7 @@ def _region(
 ) -> Region:
     x0, y0, x1, y1 = found[0] - padding, found[1] - padding, found[2] + padding, found[3] + padding
     if box is not None:
-        margin = PADDING * (box[3] - box[1])
+        margin = BOX_MARGIN * max(box[2] - box[0], box[3] - box[1])
         x0, y0 = max(x0, round(box[0] - margin)), max(y0, round(box[1] - margin))
         x1, y1 = min(x1, round(box[2] + margin)), min(y1, round(box[3] + margin))
     return slice(max(y0, 0), max(min(y1, shape[0]), 0)), slice(max(x0, 0), max(min(x1, shape[1]), 0))

@@ -1,5 +1,6 @@
 """Stage masks: the embedded engine on a made-up clip, and the user's own masks, fitting or not."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from benchmarks.masks import SEQUENCES, everything, read_clip, truth_of
+from benchmarks.masks import iou as bench_iou
 from models.errors import InputError
 from stages.images import read_image, write_image
 from stages.masks import STAGE, MasksSettings, choose_engine
@@ -15,6 +18,7 @@ from tests.models.segmentation.scenes import clip, iou
 from tests.stages.conftest import CallStage, FramesFolder
 
 COUNT = 8
+BENCH = Path(os.environ.get("HSPLAT_SHARED", Path(__file__).parents[3] / "shared")) / "bench"
 
 
 @pytest.fixture
@@ -169,3 +173,14 @@ def test_choice_of_the_engine(tmp_path: Path) -> None:
     assert choose_engine(MasksSettings(folder=tmp_path)) == "user"
     with pytest.raises(ValidationError):
         MasksSettings(engine="magic")
+
+
+@pytest.mark.skipif(not BENCH.is_dir(), reason="the benchmark sequences are not here (HSPLAT_SHARED)")
+def test_silhouettes_of_the_benchmark() -> None:
+    scores = []
+    for sequence in SEQUENCES:
+        masks = everything(read_clip(BENCH / sequence / "video.mp4", fps=5))
+        pairs = zip(masks, truth_of(BENCH / sequence)[::3], strict=True)
+        scores.append(np.mean([bench_iou(mask, truth) for mask, truth in pairs]))
+    assert np.mean(scores) > 0.955
+    assert min(scores) > 0.94

@@ -1,6 +1,8 @@
 """Writing videos, and no child process left behind."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +98,24 @@ def test_reader_left_early_ends_ffmpeg(make_clip: MakeClip) -> None:
     next(pictures)
     assert [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
     pictures.close()
+
+
+def test_ffmpeg_ends_when_its_parent_is_killed(make_clip: MakeClip) -> None:
+    clip = make_clip("clip.mp4", source="testsrc=size=640x480:rate=30:duration=10")
+    script = (
+        "import sys, time, psutil; from pathlib import Path; from stages.probe import probe; "
+        "from stages.video import read_video; "
+        "pictures = read_video(probe(Path(sys.argv[1])), (640, 480), every=1 / 30); next(pictures); "
+        "print(psutil.Process().children()[0].pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(clip)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    psutil.wait_procs([child], timeout=20)
+    assert not child.is_running()
 
 
 def test_no_ffmpeg_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:

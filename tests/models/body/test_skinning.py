@@ -143,6 +143,17 @@ def test_nearest_rotation_leaves_rotations_alone() -> None:
     assert skinning.nearest_rotation(rotation[:0]).shape == (0, 24, 3, 3)
 
 
+def test_nearest_rotation_of_hopeless_matrices_is_finite() -> None:
+    reflection = torch.diag(torch.tensor([1.0, 1.0, -0.1]))
+    half_turn = torch.diag(torch.tensor([0.0, 0.0, 1.0]))
+    matrices = torch.stack([reflection, half_turn, torch.zeros(3, 3)]).requires_grad_()
+    result = skinning.nearest_rotation(matrices)
+    result.square().sum().backward()
+    assert result.isfinite().all()
+    assert matrices.grad is not None and matrices.grad.isfinite().all()
+    torch.testing.assert_close(torch.linalg.det(result[0]), torch.tensor(1.0))
+
+
 def test_derivative_of_nearest_rotation() -> None:
     rotation = random_pose(batch=1)[0][0, :4]
     half_turned = rotations.axis_angle_to_matrix(torch.tensor([0, 0, 0.9 * math.pi], dtype=torch.float64))

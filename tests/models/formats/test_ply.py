@@ -84,7 +84,8 @@ def test_what_the_file_cannot_hold_is_refused(tmp_path: Path, splats: Splats, fi
         b"not a ply",
         b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nend_header\n1\n",
         b"ply\nformat binary_little_endian 1.0\nelement vertex 9\nproperty float x\nend_header\nab",
-        b"ply\nformat binary_little_endian 1.0\nelement vertex 99999999999999999999\nproperty float x\nend_header\n",
+        b"ply\nformat binary_little_endian 1.0\nelement vertex 9223372036854775807\nproperty float x\n"
+        b"end_header\n",
     ],
 )
 def test_unusable_files_are_named(tmp_path: Path, content: bytes) -> None:

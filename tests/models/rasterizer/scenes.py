@@ -6,13 +6,14 @@ from torch import Tensor
 from models.rasterizer import covariance_from
 
 WIDTH, HEIGHT = 61, 45  # not multiples of a tile
+Scene = tuple[Tensor, ...]  # means, covariances, colours, opacities
 
 
 def intrinsics() -> Tensor:
     return torch.tensor([[60.0, 0, 30], [0, 55, 22], [0, 0, 1]], dtype=torch.float64)
 
 
-def random_scene(count: int, size: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def random_scene(count: int, size: float = 0.1, seed: int = 0) -> Scene:
     """Means, covariances, colours and opacities, float64, most of them in view; `size` in metres."""
     generator = torch.Generator().manual_seed(seed)
 

@@ -1,18 +1,17 @@
-"""Stage detect: who is in the clip, which of them is the subject, and what is seen of the subject."""
+"""What stage detect does once it runs: finds people, chooses the subject, looks at them closely."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from models.errors import InputError
 from models.people import Track
 from models.people.blazepose import find_people
 from models.people.subject import SubjectRecorder, look_at
-from stages.base import Settings, Stage, Work
+from stages.base import Work
 from stages.disk import full_disk_told
 from stages.frames import Frames
 from stages.images import write_image
@@ -20,27 +19,11 @@ from stages.images import write_image
 Image = NDArray[np.uint8]
 
 
-class DetectSettings(Settings):
-    """Who finds people, and whom to take.
-
-    People are numbered from 1 in the order of prominence, the sum over the frames of size times certainty;
-    unless `person` says otherwise, the first is the subject: the longest and largest.
-    """
-
-    engine: Literal["auto", "blazepose"] = "auto"
-    person: int | None = Field(None, ge=1, description="number of the person to take")
-
-
 # An engine finds and follows everybody in the frames and sorts them by prominence.
 ENGINES: dict[str, Callable[[Iterable[Image], float], list[Track]]] = {"blazepose": find_people}
 
 
-def choose_engine(settings: DetectSettings) -> str:
-    """The engine that will run."""
-    return "blazepose" if settings.engine == "auto" else settings.engine
-
-
-def run(work: Work) -> dict[str, Any]:
+def find_subject(work: Work) -> dict[str, Any]:
     """Write `tracks.json`, `subject.npz`, `landmarks.npz` and `silhouettes/*.png`.
 
     Raises:
@@ -126,14 +109,3 @@ def _nobody(frames: Frames) -> InputError:
         "Film one person whole, well lit and at least a quarter of the picture's height; "
         "if they come in later, choose that part with frames.start and frames.end.",
     )
-
-
-STAGE = Stage(
-    name="detect",
-    version=1,
-    needs=("frames",),
-    settings=DetectSettings,
-    run=run,
-    engine=choose_engine,
-    title="Finding the person",
-)

@@ -1,43 +1,27 @@
-"""Stage `optimize`: learns the avatar and refines the motion, together."""
+"""What stage optimize does once it runs: reads the evidence, learns, writes."""
 
 import json
 import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 
-from models.avatar import Evidence, OptimiserSettings, Result, optimise
+from models.avatar import Evidence, Result, optimise
 from models.body import BodyModel, Motion, load_body
 from models.errors import InputError, StageError
-from stages.base import Settings, Stage, Work
+from stages.base import Work
+from stages.optimize import OptimizeSettings
 
 CHECKPOINT = "checkpoint.pt"
 
 
-class OptimizeSettings(Settings, OptimiserSettings):
-    """The `optimize` section of the configuration."""
-
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto: cuda where there is one"
-    )
-    body_model: Path | None = Field(
-        default=None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body"
-    )
-
-
-def engine(settings: OptimizeSettings) -> str:
-    """The renderer that will run: gsplat on CUDA, numba on the CPU."""
-    return {"cuda": "gsplat", "cpu": "numba"}[_device(settings)]
-
-
-def run(work: Work) -> dict[str, Any]:
+def learn(work: Work) -> dict[str, Any]:
     """Reads what the earlier stages found; writes the avatar and the refined motion."""
     settings: OptimizeSettings = work.settings
     motion = Motion.load(work.inputs["poses"] / "motion.npz")
@@ -50,7 +34,7 @@ def run(work: Work) -> dict[str, Any]:
             evidence,
             body,
             settings,
-            _device(settings),
+            "cuda" if work.engine == "gsplat" else "cpu",
             CheckpointFile(work.scratch / CHECKPOINT),
             work.progress,
         )
@@ -89,8 +73,8 @@ class CheckpointFile:
 class _Pictures(Sequence[NDArray[np.uint8]]):
     """The numbered pictures of a folder, read when they are asked for."""
 
-    def __init__(self, folder: Path, length: int, flag: int) -> None:
-        self.folder, self.length, self.flag = folder, length, flag
+    def __init__(self, folder: Path, count: int, flag: int) -> None:
+        self.folder, self.length, self.flag = folder, count, flag
 
     def __len__(self) -> int:
         return self.length
@@ -163,14 +147,6 @@ def _body(settings: OptimizeSettings, motion: Motion) -> BodyModel:
     return body
 
 
-def _device(settings: OptimizeSettings) -> str:
-    if settings.device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("There is no CUDA device here.", "Use --device auto or --device cpu.")
-    return settings.device
-
-
 def _write(output: Path, motion: Motion, result: Result) -> None:
     result.avatar.save(output / "avatar.npz")
     arrays = (result.poses, result.trans, result.joints, result.betas)
@@ -189,14 +165,3 @@ def _summary(result: Result, evidence: Evidence) -> dict[str, Any]:
         "depth": history["depth_slope"] is not None or evidence.depth is not None,
         "warnings": history["warnings"],
     }
-
-
-STAGE = Stage(
-    name="optimize",
-    version=1,
-    needs=("frames", "detect", "poses", "masks", "depth"),
-    settings=OptimizeSettings,
-    run=run,
-    engine=engine,
-    title="Learning avatar and motion together",
-)

@@ -1,46 +1,25 @@
-"""Stage poses: the subject's body pose in every frame, from an engine or from the user's own motion file."""
+"""What stage poses does once it runs: fits the body to landmarks, or takes the user's own motion."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from models.body import BodyModel, Motion, load_body, retarget
 from models.errors import InputError
 from models.hmr import fit_poses
 from models.people import Landmarks
-from stages.base import Settings, Stage, Work
+from stages.base import Work
 from stages.disk import full_disk_told
 from stages.frames import Frames
+from stages.poses import PosesSettings
 
 Facts = dict[str, Any]
 
 
-class PosesSettings(Settings):
-    """Who finds the poses.
-
-    `file` is the user's own motion file, with one pose for every frame kept or for every frame of the
-    video; it goes before any engine. `body` is the user's SMPL model, in place of the embedded body.
-    """
-
-    engine: Literal["auto", "blazepose"] = "auto"
-    file: Path | None = None
-    body: Path | None = None
-    height: float | None = Field(None, ge=0.5, le=2.8, description="the person's, in metres, where known")
-    steps: int = Field(300, ge=20, le=10_000, description="of the fit to the landmarks")
-
-
-def choose_engine(settings: PosesSettings) -> str:
-    """The engine that will run; "file" where the user brings the motion."""
-    if settings.file is not None:
-        return "file"
-    return "blazepose" if settings.engine == "auto" else settings.engine
-
-
-def run(work: Work) -> Facts:
+def find_poses(work: Work) -> Facts:
     """Write `motion.npz`.
 
     Raises:
@@ -139,13 +118,3 @@ ENGINES: dict[str, Callable[[Work, Frames, BodyModel], tuple[Motion, Facts]]] = 
     "blazepose": fitted_to_landmarks,
     "file": users_motion,
 }
-
-STAGE = Stage(
-    name="poses",
-    version=1,
-    needs=("frames", "detect"),
-    settings=PosesSettings,
-    run=run,
-    engine=choose_engine,
-    title="Finding the poses",
-)

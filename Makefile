@@ -1,0 +1,41 @@
+# make demo | test | lint: everything is set up on the first call; later calls start in seconds.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name) 2>/dev/null)))
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+BIN := .venv/bin
+STAMP := .venv/.synced
+CLIP := examples/clip.mp4
+DEMO := clip.hsplat
+
+export UV_PYTHON_PREFERENCE ?= system
+unexport VIRTUAL_ENV
+
+.PHONY: demo test lint sync clean
+
+demo: $(STAMP)
+	$(BIN)/hsplat-pipeline run $(CLIP) --workspace $(DEMO)
+	@echo "Your own clip: $(UV) run hsplat-pipeline run myvideo.mp4"
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+sync: $(STAMP)
+
+clean:
+	rm -rf .venv .uv $(DEMO)
+
+# The packages of the lock file, all extras included.
+$(STAMP): pyproject.toml uv.lock | $(UV)
+	$(UV) sync --all-extras --locked
+	touch $@
+
+# uv, through pip into the project where it is not installed. Debian's Python may come without venv.
+.uv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 is needed: https://www.python.org/downloads/"; exit 1; }
+	$(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv || { \
+		rm -rf .uv && $(PYTHON) -m pip install --quiet --target .uv uv; }

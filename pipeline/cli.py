@@ -1,0 +1,142 @@
+"""The command line: parses, calls, prints."""
+
+import json
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+import stages
+from models.errors import HsplatError
+from pipeline import config, console
+from pipeline.console import say
+from pipeline.doctor import examine, rows
+from pipeline.run import Terminated, run_clip, terminable
+from pipeline.status import as_text, describe
+from pipeline.workspace import Workspace, default_folder
+
+app = typer.Typer(
+    name="hsplat-pipeline",
+    help="From an ordinary video of a person to an animatable 3D Gaussian avatar and corrected 3D motion.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks; write a more talkative log.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps the commands' names even while there is only one."""
+
+
+@app.command()
+def run(
+    video: Annotated[Path, typer.Argument(help="The clip.", show_default=False)],
+    workspace: Annotated[
+        Path | None,
+        typer.Option(help="Where everything goes.", show_default="NAME.hsplat in the current folder"),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="fast, default or quality.")] = "default",
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="YAML with keys of configs/default.yaml.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One key, such as frames.fps=10; repeatable."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    poses: Annotated[Path | None, typer.Option(help="Poses of your own estimator, npz.")] = None,
+    masks: Annotated[Path | None, typer.Option(help="A folder with your own masks.")] = None,
+    depth: Annotated[Path | None, typer.Option(help="Depth of your own, npz.")] = None,
+    person: Annotated[int | None, typer.Option(help="Whom to follow, by the number in tracks.json.")] = None,
+    height: Annotated[float | None, typer.Option(help="The person's height in metres.")] = None,
+    focal: Annotated[
+        float | None, typer.Option(help="The camera's focal length in pixels of the video.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="The last stage to do.")] = None,
+    redo: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE", help="Do this stage, and what follows from it, anew.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Make the avatar and the motion from a video, doing only what is missing or out of date."""
+    options = {
+        "device": device, "poses": poses, "masks": masks, "depth": depth,
+        "person": person, "height": height, "focal": focal,
+    }  # fmt: skip
+    video = video.expanduser().absolute()
+    place = Workspace(workspace or default_folder(video))
+    with _failures_told(debug, resume_call(sys.argv[1:])), terminable():
+        configuration = config.load(video, preset, config_file, assignments or (), options)
+        with console.reporter(Console(stderr=True)) as reporter:
+            run_clip(video, place, configuration, reporter, until, redo or (), debug)
+        last = until or stages.STAGES[-1].name
+        say(console.outputs(place.stage_folder(last), place.manifest(last)))
+
+
+@app.command()
+def status(
+    workspace: Annotated[Path, typer.Argument(show_default=False)],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show what is done in a workspace, and what is out of date and why."""
+    with _failures_told(debug):
+        facts = describe(Workspace(workspace))
+        say(_json(facts) if as_json else as_text(facts))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Show what this machine has and lacks, and the command that mends it."""
+    checks = examine(Path.cwd())
+    say(_json([asdict(check) for check in checks]) if as_json else console.table(rows(checks)))
+    if any(check.state == "missing" for check in checks):
+        raise typer.Exit(1)
+
+
+def _json(facts: Any) -> str:
+    return json.dumps(facts, indent=2, ensure_ascii=False)
+
+
+@contextmanager
+def _failures_told(debug: bool, resume: str = "") -> Iterator[None]:
+    """Ends the program with one clear message and the right exit status, whatever went wrong."""
+    try:
+        yield
+    except HsplatError as error:
+        if debug:
+            traceback.print_exc()
+        again = f"\nGo on with: {resume}" if resume and error.exit_status == 1 else ""
+        say(f"Error: {error}{again}", Console(stderr=True))
+        raise typer.Exit(error.exit_status) from None
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        say(f"Error: {type(error).__name__}: {error}\n--debug shows where.", Console(stderr=True))
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt as error:
+        say(f"Stopped; what is finished stays.\nGo on with: {resume}", Console(stderr=True))
+        number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        raise typer.Exit(128 + number) from None
+
+
+def resume_call(arguments: list[str]) -> str:
+    """The call that goes on from here: the same, without starting anything anew a second time."""
+    kept = [
+        argument
+        for before, argument in zip(["", *arguments], arguments, strict=False)
+        if before != "--redo" and not argument.startswith("--redo")
+    ]
+    return shlex.join([app.info.name or "", *kept])

@@ -1,0 +1,280 @@
+"""The configuration: the stages' settings, one section each.
+
+Later sources win: `configs/<preset>.yaml`, the file of `--config`, `--set a.b=c`, then the other options.
+Relative paths count from the current folder, whoever names them; the configuration holds absolute ones.
+"""
+
+import difflib
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+import stages
+from models.errors import InputError
+from stages.base import Settings, Stage
+
+Key = tuple[str, ...]
+Values = dict[str, Any]
+Origins = dict[Key, str]
+
+PRESETS = resources.files("configs")
+# The command line's own options, and the keys that each stands for.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "device": ("optimize.device",),
+    "poses": ("poses.file",),
+    "masks": ("masks.folder",),
+    "depth": ("depth.file",),
+    "person": ("detect.person",),
+    "height": ("poses.height", "optimize.height"),
+    "focal": ("frames.focal",),
+}
+_DEEPEST = 8  # of nested keys that are looked at; an alias in YAML may refer to itself
+
+
+def schema() -> type[Settings]:
+    """The model of the whole configuration: a section for every stage of `stages.STAGES`."""
+    return _schema(tuple(stages.STAGES))
+
+
+@lru_cache
+def _schema(table: tuple[Stage, ...]) -> type[Settings]:
+    sections: dict[str, Any] = {
+        stage.name: (stage.settings, Field(default_factory=stage.settings)) for stage in table
+    }
+    return create_model("Config", __base__=Settings, **sections)
+
+
+def keys(model: type[BaseModel], prefix: Key = ()) -> dict[Key, FieldInfo]:
+    """Every key of a model with its field, sections and nested models included."""
+    found: dict[Key, FieldInfo] = {}
+    for name, field in model.model_fields.items():
+        found[*prefix, name] = field
+        if nested := _model(field.annotation):
+            found |= keys(nested, (*prefix, name))
+    return found
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    candidates = (annotation, *typing.get_args(annotation))
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+
+
+def presets() -> list[str]:
+    """The names of the presets that ship with the package."""
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def load(
+    video: Path,
+    preset: str = "default",
+    file: Path | None = None,
+    assignments: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Settings:
+    """The configuration of one run.
+
+    Args:
+        video: the clip, `frames.video`.
+        preset: a name of `presets()`.
+        file: YAML of the user's with any of the keys.
+        assignments: `section.key=value` each, the value in YAML.
+        options: values by the names of `OPTIONS`; None where one was not given.
+
+    Raises:
+        InputError: a source cannot be read, a key is unknown or a value bad; names them all.
+    """
+    values: Values = {}
+    origins: Origins = {}
+    sources = [_preset(preset)]
+    if file is not None:
+        sources.append(_file(file))
+    sources += [_assignment(text) for text in assignments]
+    for option, value in (options or {}).items():
+        if value is not None:
+            sources += [_nested(key.split("."), value, f"--{option}") for key in OPTIONS[option]]
+    sources.append(_nested(["frames", "video"], str(video), "VIDEO"))
+    for source, origin in sources:
+        values = _merged(values, _sections(source, origin))
+        origins |= origin
+    return _validated(values, origins)
+
+
+def parsed(values: Mapping[str, Any]) -> Settings:
+    """The configuration from its own JSON-able values, as a workspace keeps them.
+
+    Raises:
+        ValidationError: they do not fit the schema, as when another version wrote them.
+    """
+    return schema().model_validate(values)
+
+
+def _validated(values: Values, origins: Origins) -> Settings:
+    try:
+        config = schema().model_validate(values)
+    except ValidationError as error:
+        raise InputError(
+            "The configuration is not usable:\n" + "\n".join(_problems(error, origins)),
+            "configs/default.yaml lists every key with its meaning.",
+        ) from None
+    return schema().model_validate(_absolute(config.model_dump()))
+
+
+def _absolute(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _absolute(inner) for name, inner in value.items()}
+    return value.expanduser().absolute() if isinstance(value, Path) else value
+
+
+def _sections(source: Values, origins: Origins) -> Values:
+    """The source, its empty sections left out; one that holds no keys would hide what others say."""
+    for name, value in source.items():
+        if name in schema().model_fields and not isinstance(value, (dict, type(None))):
+            raise InputError(
+                f"{name} ({origins[name,]}) is a section with keys of its own, not {str(value)[:60]!r}.",
+                f"Set one of them: {_names(_model(schema().model_fields[name].annotation))}.",
+            )
+    return {name: value for name, value in source.items() if value is not None}
+
+
+def _names(model: type[BaseModel] | None) -> str:
+    return ", ".join(model.model_fields) if model else ""
+
+
+def _merged(base: Values, over: Values) -> Values:
+    merged = dict(base)
+    for name, value in over.items():
+        inner = merged.get(name)
+        merged[name] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _preset(name: str) -> tuple[Values, Origins]:
+    if name not in presets():
+        raise InputError(
+            f"There is no preset {name!r}{closest(name, presets())}", _list("Presets", presets())
+        )
+    return _parsed(PRESETS.joinpath(f"{name}.yaml").read_text("utf-8"), f"{name}.yaml")
+
+
+def _file(path: Path) -> tuple[Values, Origins]:
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text file in UTF-8"
+        raise InputError(f"The configuration file {path} cannot be read: {reason}.") from error
+    return _parsed(text, str(path))
+
+
+def _parsed(text: str, name: str) -> tuple[Values, Origins]:
+    """A YAML text's values, and the line of every key."""
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        values = loader.construct_document(node) if node else {}
+    except yaml.YAMLError as error:
+        raise InputError(f"{_place(error, name)} is not valid YAML: {_reason(error)}.") from error
+    except RecursionError as error:
+        raise InputError(f"{name} is nested too deeply.") from error
+    if not isinstance(values, dict):
+        raise InputError(
+            f"{name} holds no keys but {str(values)[:40]!r}.", "Write `section:` with `key: value` below."
+        )
+    return values, {key: f"{name}:{line}" for key, line in _lines(node)}
+
+
+def _place(error: yaml.YAMLError, name: str) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"{name}:{mark.line + 1}" if mark else name
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    return getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+
+
+def _lines(node: yaml.Node | None, prefix: Key = ()) -> Iterable[tuple[Key, int]]:
+    if not isinstance(node, yaml.MappingNode) or len(prefix) == _DEEPEST:
+        return
+    for key, value in node.value:
+        path = (*prefix, str(key.value))
+        yield path, key.start_mark.line + 1
+        yield from _lines(value, path)
+
+
+def _assignment(text: str) -> tuple[Values, Origins]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {text!r} is not of the form KEY=VALUE.", "Example: --set frames.fps=10")
+    try:
+        parsed = yaml.safe_load(value)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(
+            f"--set {text!r}: the value is not valid YAML.", "Quote text: --set 'a.b=\"x\"'"
+        ) from error
+    return _nested(key.strip().split("."), parsed, "--set")
+
+
+def _nested(path: list[str], value: Any, origin: str) -> tuple[Values, Origins]:
+    values = value
+    for name in reversed(path):
+        values = {name: values}
+    return values, {tuple(path): origin}
+
+
+def _problems(error: ValidationError, origins: Origins) -> list[str]:
+    """One line for every key that is wrong: its name, where it was set, why, and what would do."""
+    known = keys(schema())
+    reasons: dict[Key, list[str]] = {}
+    for problem in error.errors(include_url=False):
+        loc = tuple(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            reasons[loc] = [f"there is no such key{_suggestion(loc, known)}"]
+            continue
+        # Members of a union and elements of a list add to the location; the key is what the schema knows.
+        key = next((loc[:n] for n in range(len(loc), 0, -1) if loc[:n] in known), loc)
+        message = problem["msg"].replace("Input should be", "must be").replace("Value error, ", "")
+        choices = [str(choice) for choice in _choices(known[key].annotation)] if key in known else []
+        close = closest(str(problem["input"]), choices)
+        reasons.setdefault(key, []).append(f"{message}, not {str(problem['input'])[:60]!r}{close}")
+    return [
+        f"  {'.'.join(key)} ({_origin(key, origins)}): {'; '.join(dict.fromkeys(why))}"
+        for key, why in reasons.items()
+    ]
+
+
+def _origin(key: Key, origins: Origins) -> str:
+    return next((origins[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origins), "default")
+
+
+def _choices(annotation: Any) -> list[Any]:
+    if typing.get_origin(annotation) is typing.Literal:
+        return list(typing.get_args(annotation))
+    return [choice for part in typing.get_args(annotation) for choice in _choices(part)]
+
+
+def _suggestion(unknown: Key, known: Mapping[Key, FieldInfo]) -> str:
+    siblings = [key[-1] for key in known if key[:-1] == unknown[:-1]]
+    if match := difflib.get_close_matches(unknown[-1], siblings, n=1):
+        return f"; did you mean {'.'.join((*unknown[:-1], match[0]))}?"
+    elsewhere = {key[-1]: ".".join(key) for key in known}
+    if match := difflib.get_close_matches(unknown[-1], elsewhere, n=1):
+        return f"; did you mean {elsewhere[match[0]]}?"
+    return "; " + _list("possible" if len(unknown) > 1 else "sections", siblings).rstrip(".")
+
+
+def closest(word: str, words: Iterable[str]) -> str:
+    """A question to end a message with, where one of the words is like the given one; else nothing."""
+    match = difflib.get_close_matches(word, list(words), n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""
+
+
+def _list(title: str, names: Iterable[str]) -> str:
+    return f"{title}: {', '.join(names)}."

@@ -1,0 +1,95 @@
+"""One run at a time in a workspace."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from models.errors import InputError
+
+_ATTEMPTS = 5  # `holder` takes a shared lock for an instant; that must not refuse a run
+_PAUSE = 0.05
+
+
+class Lock:
+    """The advisory lock of a workspace, held from entering to leaving.
+
+    The operating system drops it with the process that holds it, however that ends, so a lock left by a dead
+    process is simply taken over. The file's text says who holds it; it is never deleted.
+
+    Raises:
+        InputError: on entering, when another process holds it.
+        OSError: on entering, when the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if not _attempt(self._descriptor):
+                raise InputError(
+                    f"{self._path.parent} is in use by {_describe(_read(self._path))}.",
+                    "Wait until it has ended, or stop it, or give another --workspace.",
+                )
+            me = {
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+            }
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps(me).encode(), 0)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+
+def holder(path: Path) -> dict[str, Any] | None:
+    """Who holds a lock now: `pid`, `host` and `started`; None where nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        return _read(path)
+    finally:
+        os.close(descriptor)
+
+
+def _attempt(descriptor: int) -> bool:
+    for _ in range(_ATTEMPTS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(_PAUSE)
+    return False
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return text if isinstance(text, dict) else {}
+
+
+def _describe(who: dict[str, Any]) -> str:
+    if not who:
+        return "another run"
+    return f"process {who.get('pid')} on {who.get('host')}, started {who.get('started')}"

@@ -1,0 +1,130 @@
+"""One clip from beginning to end: the workspace claimed, what is out of date found, and done."""
+
+import logging
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import stages
+from models.errors import HsplatError, InputError, StageError
+from pipeline.chain import Reporter, downstream, plan, state
+from pipeline.config import closest
+from pipeline.logs import log_circumstances, logging_to
+from pipeline.workspace import Workspace
+from stages.base import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came; everything that ends cleanly on Ctrl-C ends cleanly on this."""
+
+
+def run_clip(
+    video: Path,
+    workspace: Workspace,
+    configuration: Settings,
+    reporter: Reporter,
+    until: str | None = None,
+    redo: Sequence[str] = (),
+    debug: bool = False,
+) -> None:
+    """Brings a workspace up to date with a configuration, doing only what is missing or out of date.
+
+    Args:
+        video: the clip, `configuration.frames.video`.
+        workspace: where; made if it does not exist.
+        configuration: as `config.load` gives it.
+        reporter: told of the stages as they go.
+        until: the last stage to do, in the table's order; all of them by default.
+        redo: stages to do anew although they are up to date, with everything downstream.
+        debug: a more talkative log.
+
+    Raises:
+        InputError: the call, the video or the workspace is unusable.
+        HsplatError: a stage failed; what it failed on is in the log with its traceback.
+        KeyboardInterrupt: SIGINT or, as Terminated, SIGTERM came; finished stages and checkpoints stay.
+    """
+    names = _until(until)
+    anew = {later for name in redo for later in downstream(_known(name))}
+    _check_video(video)
+    with workspace.open_for(video), logging_to(workspace.log_path(), debug):
+        log_circumstances(log, configuration)
+        try:
+            steps = plan(configuration, workspace.hashes)
+            workspace.save_record(video, configuration.model_dump(mode="json"))
+            for name in anew:
+                workspace.invalidate(name)
+            states = [state(workspace, step) for step in steps if step.stage.name in names]
+            for each in states:
+                log.info("%s: %s %s", each.step.stage.name, each.name, each.reason)
+                if each.done:
+                    workspace.tidy(each.step.stage.name)
+            reporter.planned(states)
+            if not all(each.done for each in states):
+                from pipeline.tasks import run_chain  # Luigi takes its time to load; often there is no work
+
+                run_chain(workspace, configuration, names, reporter)
+        except HsplatError:
+            log.exception("failed")
+            raise
+        except KeyboardInterrupt as error:
+            log.warning("stopped by %s", "SIGTERM" if isinstance(error, Terminated) else "SIGINT")
+            raise
+        except Exception as error:
+            log.exception("failed")
+            raise StageError(*_unforeseen(error, workspace)) from error
+
+
+def _check_video(video: Path) -> None:
+    try:
+        str(video).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"The video's name {video.name!r} is not valid UTF-8.", "Rename it.") from error
+    if video.is_dir():
+        raise InputError(f"{video} is a folder, not a video.", "Give one video file.")
+    try:
+        with video.open("rb") as stream:
+            empty = not stream.read(1)
+    except OSError as error:
+        raise InputError(f"The video {video} cannot be read: {error.strerror}.", "Check the path.") from error
+    if empty:
+        raise InputError(f"The video {video} is empty.", "Copy or record it again.")
+
+
+def _known(name: str) -> str:
+    names = [stage.name for stage in stages.STAGES]
+    if name not in names:
+        raise InputError(f"There is no stage {name!r}{closest(name, names)}", f"Stages: {', '.join(names)}.")
+    return name
+
+
+def _until(name: str | None) -> list[str]:
+    names = [stage.name for stage in stages.STAGES]
+    return names if name is None else names[: names.index(_known(name)) + 1]
+
+
+def _unforeseen(error: Exception, workspace: Workspace) -> tuple[str, str]:
+    if isinstance(error, MemoryError):
+        return "The memory is exhausted.", "Close other programs, or run with --preset fast."
+    text = str(error).strip().split("\n")[0]
+    return (
+        f"An unforeseen error: {type(error).__name__}{': ' if text else ''}{text}",
+        f"Please report it with the newest file of {workspace.logs}",
+    )
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Makes SIGTERM raise Terminated, in a program's main thread."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

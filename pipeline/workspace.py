@@ -1,0 +1,331 @@
+"""One clip's folder: paths, manifests, atomic publication. docs/workspace.md describes every file."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.errors import HsplatError, InputError, StageError
+from pipeline.hashing import Hashes, file_hash
+from pipeline.lock import Lock, holder
+
+MANIFEST = "manifest.json"
+Model = TypeVar("Model", bound=BaseModel)
+_FORMAT = 1
+_LOGS_KEPT = 20
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NEARLY_FULL = 8 * 2**20  # bytes; libraries report a full disk in words of their own
+
+
+class Output(BaseModel):
+    """A published file as it was when its stage ended."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """What a published stage is made of; its presence says that the stage is whole."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stage: str
+    version: int
+    engine: str
+    settings: dict[str, Any]
+    files: dict[str, str]
+    needs: dict[str, str]
+    fingerprint: str
+    finished: str
+    seconds: float
+    peak_memory: int
+    summary: dict[str, Any]
+    outputs: dict[str, Output]
+
+
+class Record(BaseModel):
+    """`workspace.json`: whose workspace it is, and the configuration of its latest run."""
+
+    format: int
+    video: Path
+    video_sha256: str
+    created: str
+    configuration: dict[str, Any]
+
+
+class Damaged(Exception):
+    """A file of the workspace is not what the pipeline wrote; the text says how."""
+
+
+def default_folder(video: Path) -> Path:
+    """Where a clip's workspace lies unless the user says otherwise: NAME.hsplat in the current folder."""
+    return Path.cwd() / f"{video.stem}.hsplat"
+
+
+class Workspace:
+    """A clip's folder. Making the object touches nothing; `open_for` makes or claims the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.expanduser().absolute()
+
+    @property
+    def record_path(self) -> Path:
+        return self.folder / "workspace.json"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @cached_property
+    def hashes(self) -> Hashes:
+        return Hashes(self.folder / "hashes.json")
+
+    def stage_folder(self, stage: str) -> Path:
+        """The published folder of a stage; it may not exist."""
+        return self.folder / stage
+
+    def partial_folder(self, stage: str) -> Path:
+        """Where a running stage writes."""
+        return self.folder / f".{stage}.partial"
+
+    def _old_folder(self, stage: str) -> Path:
+        return self.folder / f".{stage}.old"
+
+    def scratch_folder(self, stage: str, fingerprint: str) -> Path:
+        """Where a stage keeps the checkpoints of just this work."""
+        return self.folder / f".{stage}.scratch" / fingerprint[:16]
+
+    @property
+    def running(self) -> dict[str, Any] | None:
+        """The process at work in here, if there is one."""
+        return holder(self.folder / "lock")
+
+    @contextmanager
+    def open_for(self, video: Path) -> Iterator[None]:
+        """Claims the folder for a run on `video`: made if missing, locked, tidied of what a killed run left.
+
+        Raises:
+            InputError: it is another video's, not a workspace, in use, or cannot be written.
+        """
+        if self.folder.is_dir() and not self._is_ours() and any(self.folder.iterdir()):
+            raise InputError(
+                f"{self.folder} is not a workspace, and not empty.",
+                "Give a new or empty folder with --workspace.",
+            )
+        with ExitStack() as held:
+            try:
+                self.logs.mkdir(parents=True, exist_ok=True)
+                held.enter_context(Lock(self.folder / "lock"))
+                self._check_owner(video)
+                self._recover()
+            except OSError as error:
+                raise self._unwritable(error) from error
+            yield
+
+    def _is_ours(self) -> bool:
+        return self.record_path.exists() or (self.logs.is_dir() and (self.folder / "lock").is_file())
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(
+            f"The workspace {self.folder} cannot be written: {error.strerror}.",
+            "Free some space, or give a folder that you may write with --workspace.",
+        )
+
+    def _check_owner(self, video: Path) -> None:
+        try:
+            record = self.record()
+        except (Damaged, FileNotFoundError):
+            return  # the fingerprints still tell what is this video's
+        if record.video != video and record.video_sha256 != self.hashes.of(video, "VIDEO"):
+            raise InputError(
+                f"The workspace {self.folder} belongs to another video, {record.video}.",
+                f"Give {video.name} its own: --workspace {video.stem}-2.hsplat",
+            )
+
+    def _recover(self) -> None:
+        """Ends a publication that a kill interrupted between its two renames."""
+        for old in self.folder.glob(".*.old"):
+            published = self.stage_folder(old.name[1 : -len(".old")])
+            if published.exists():
+                shutil.rmtree(old)
+            else:
+                old.rename(published)
+
+    def record(self) -> Record:
+        """Raises FileNotFoundError where there is none, Damaged where it cannot be read."""
+        return _read(self.record_path, Record)
+
+    def save_record(self, video: Path, configuration: dict[str, Any]) -> None:
+        """Notes whose workspace this is and what the present run was asked for."""
+        try:
+            created = self.record().created
+        except (Damaged, FileNotFoundError):
+            created = now()
+        record = Record(
+            format=_FORMAT,
+            video=video,
+            video_sha256=self.hashes.of(video, "VIDEO"),
+            created=created,
+            configuration=configuration,
+        )
+        try:
+            self.hashes.save()
+            _write(self.record_path, record)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def log_path(self) -> Path:
+        """A new log's path; the oldest logs make room for it."""
+        for old in sorted(self.logs.glob("*.log"))[: -_LOGS_KEPT + 1]:
+            old.unlink(missing_ok=True)
+        return self.logs / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
+
+    def manifest(self, stage: str) -> Manifest:
+        """The manifest of a published stage.
+
+        Raises:
+            FileNotFoundError: the stage is not published.
+            Damaged: the manifest cannot be read, or the files are not those that it lists.
+        """
+        folder = self.stage_folder(stage)
+        manifest = _read(folder / MANIFEST, Manifest)
+        for name, output in manifest.outputs.items():
+            if fault := _fault(folder / name, output):
+                raise Damaged(f"{stage}/{name} {fault}")
+        return manifest
+
+    def invalidate(self, stage: str) -> None:
+        """Forgets a stage's result and checkpoints; its files stay until new ones take their place."""
+        (self.stage_folder(stage) / MANIFEST).unlink(missing_ok=True)
+        self.tidy(stage)
+
+    def tidy(self, stage: str) -> None:
+        """Removes what unfinished work on a stage left."""
+        shutil.rmtree(self.partial_folder(stage), ignore_errors=True)
+        shutil.rmtree(self.folder / f".{stage}.scratch", ignore_errors=True)
+
+    @contextmanager
+    def staging(self, stage: str, fingerprint: str) -> Iterator[tuple[Path, Path]]:
+        """An empty folder to write in, and the scratch folder; what the disk refuses becomes a StageError.
+
+        The scratch folder outlives a failure or a kill; checkpoints of other work in it are removed.
+        """
+        partial, scratch = self.partial_folder(stage), self.scratch_folder(stage, fingerprint)
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            scratch.mkdir(parents=True, exist_ok=True)
+            for other in scratch.parent.iterdir():
+                if other != scratch:
+                    shutil.rmtree(other)
+            yield partial, scratch
+        except HsplatError:
+            raise
+        except Exception as error:
+            if refusal := self._refusal(error):
+                raise StageError(*refusal) from error
+            raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _refusal(self, error: Exception) -> tuple[str, str] | None:
+        """Problem and next step where an error is the disk's fault."""
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _FULL or shutil.disk_usage(self.folder).free < _NEARLY_FULL:
+            return f"The disk of {self.folder} is full.", "Free some space, then run again."
+        if number in _REFUSED:
+            return (
+                f"{self.folder} cannot be written: {os.strerror(number or 0)}.",
+                "Make it writable, then run again.",
+            )
+        return None
+
+    def publish(self, manifest: Manifest) -> None:
+        """Makes the partial folder of a stage the published one, by a rename once all of it is on the disk.
+
+        The one it replaces is moved aside first; a kill between the two renames is mended by the next run.
+        """
+        stage = manifest.stage
+        partial, published, old = (
+            self.partial_folder(stage),
+            self.stage_folder(stage),
+            self._old_folder(stage),
+        )
+        for path in partial.rglob("*"):
+            _sync(path)
+        _write(partial / MANIFEST, manifest)
+        if published.exists():
+            published.rename(old)
+        partial.rename(published)
+        _sync(self.folder)
+        shutil.rmtree(old, ignore_errors=True)
+        self.tidy(stage)
+
+
+def now() -> str:
+    """The time, as manifests write it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def listed(folder: Path) -> dict[str, Output]:
+    """Every file below a folder, by its relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _output(path) for path in files}
+
+
+def _output(path: Path) -> Output:
+    stat = path.stat()
+    return Output(size=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=file_hash(path))
+
+
+def _fault(path: Path, output: Output) -> str | None:
+    """How a file differs from what was published; one that was only copied or touched does not."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if stat.st_size != output.size:
+        return f"has {stat.st_size} bytes instead of {output.size}"
+    if stat.st_mtime_ns != output.mtime_ns and file_hash(path) != output.sha256:
+        return "was changed"
+    return None
+
+
+def _read(path: Path, model: type[Model]) -> Model:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Damaged(f"{path.name} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise Damaged(f"{path.name} is damaged") from error
+
+
+def _write(path: Path, model: BaseModel) -> None:
+    """Writes a model's JSON in one step: readers see the old text or the new."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(model.model_dump(mode="json"), indent=2, ensure_ascii=False))
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,150 @@
+"""One clip as the earlier stages left it, and the pictures that can be drawn of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models import drawing
+from models.avatar import Avatar
+from models.body import BodyModel, Motion
+from models.cameras import scale_intrinsics
+from models.drawing import Image
+from models.errors import InputError, StageError
+from stages.frames import Frames
+from stages.images import read_image
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """T frames, the motion before and after the optimisation, and the avatar.
+
+    Attributes:
+        frames: the working pictures.
+        masks_folder: the published folder of the stage masks.
+        initial, refined: motions of the same T frames.
+        avatar: of the refined motion.
+        body: that the motions speak of.
+    """
+
+    frames: Frames
+    masks_folder: Path
+    initial: Motion
+    refined: Motion
+    avatar: Avatar
+    body: BodyModel
+
+    @classmethod
+    def load(cls, inputs: Mapping[str, Path], body: BodyModel) -> "Clip":
+        """Reads the folders of frames, poses, masks and optimize.
+
+        Raises:
+            InputError: the motion is another body's.
+            StageError: the motions are not of the frames.
+        """
+        clip = cls(
+            frames=Frames.load(inputs["frames"]),
+            masks_folder=inputs["masks"],
+            initial=Motion.load(inputs["poses"] / "motion.npz"),
+            refined=Motion.load(inputs["optimize"] / "motion.npz"),
+            avatar=Avatar.load(inputs["optimize"] / "avatar.npz"),
+            body=body,
+        )
+        if clip.refined.body != body.kind:
+            raise InputError(
+                f"The motion is of the {clip.refined.body} body, the export has the {body.kind} one.",
+                "Give export.body_model for a motion of SMPL's, and leave it out for others.",
+            )
+        lengths = {len(clip.frames), len(clip.initial), len(clip.refined)}
+        if len(lengths) > 1:
+            raise StageError(
+                f"The stages disagree about the number of frames: {sorted(lengths)}.",
+                "Run again with --redo poses.",
+            )
+        return clip
+
+    @cached_property
+    def seen(self) -> NDArray[np.intp]:
+        """Indices of the frames that show the person."""
+        return np.flatnonzero(self.refined.valid)
+
+    @cached_property
+    def K(self) -> NDArray[np.float64]:
+        """(3, 3) the refined motion's intrinsics for the working pictures."""
+        return self.intrinsics(self.refined)
+
+    def intrinsics(self, motion: Motion) -> NDArray[np.float64]:
+        """(3, 3) a motion's intrinsics for the working pictures."""
+        return scale_intrinsics(
+            motion.K, self.frames.width / motion.width, self.frames.height / motion.height
+        )
+
+    def mask(self, index: int) -> Image:
+        """(H, W) coverage of the person in one frame, 255 inside."""
+        return read_image(self.masks_folder / f"{index:06d}.png")[..., 0]
+
+    def body_region(self, motion: Motion, index: int) -> Image:
+        """(H, W) the region that the body of one frame covers, 255 inside."""
+        with torch.no_grad():
+            posed = self.body.pose(
+                torch.from_numpy(motion.poses[index : index + 1]),
+                torch.from_numpy(motion.trans[index : index + 1]),
+                torch.from_numpy(motion.betas),
+            )
+        vertices, faces = posed.vertices[0].numpy(), self.body.faces.numpy()
+        return drawing.silhouette(
+            vertices, faces, self.intrinsics(motion), self.frames.width, self.frames.height
+        )
+
+    def pelvis(self, index: int) -> NDArray[np.float64]:
+        """(3,) the refined pelvis, camera space."""
+        joints = self.refined.joints
+        if joints is not None:
+            return np.asarray(joints[index, 0], np.float64)
+        return np.asarray(self.refined.trans[index] + self.avatar.rest_joints[0].numpy(), np.float64)
+
+    def render(
+        self, index: int, K: Array, width: int, height: int, T_cam_world: Array | None = None
+    ) -> tuple[Array, Array]:
+        """The avatar in the refined pose of one frame: colour (H, W, 3) premultiplied, and alpha (H, W)."""
+        trans = self.pelvis(index) - self.avatar.rest_joints[0].numpy()
+        return render_avatar(self.avatar, self.refined.poses[index], trans, K, width, height, T_cam_world)
+
+
+def render_avatar(
+    avatar: Avatar,
+    poses: Array,
+    trans: Array,
+    K: Array,
+    width: int,
+    height: int,
+    T_cam_world: Array | None = None,
+) -> tuple[Array, Array]:
+    """Avatar.render on the CPU as arrays: colour (H, W, 3) premultiplied, and alpha (H, W)."""
+    with torch.no_grad():
+        picture = avatar.render(
+            _tensor(poses),
+            _tensor(trans),
+            _tensor(K),
+            width,
+            height,
+            T_cam_world=None if T_cam_world is None else _tensor(T_cam_world),
+        ).numpy()
+    return picture[..., :3], picture[..., 3]
+
+
+def evenly(values: Sequence[int] | NDArray[np.intp], count: int) -> list[int]:
+    """At most `count` of the values, evenly spread, the first and the last among them."""
+    if len(values) <= count:
+        return [int(value) for value in values]
+    return [int(values[i]) for i in np.linspace(0, len(values) - 1, count).round().astype(int)]
+
+
+def _tensor(array: Array) -> torch.Tensor:
+    return torch.as_tensor(np.asarray(array), dtype=torch.float32)

@@ -1,0 +1,107 @@
+"""Writing what the stage export promises."""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from models.avatar import Avatar
+from models.body import load_body
+from models.drawing import Image
+from models.formats import Splats, write_ply
+from stages.base import Progress, Work
+from stages.disk import full_disk_told
+from stages.export import FILES, NEEDS, REPORT, ExportSettings, report
+from stages.export.assessment import gather, metrics, write_json
+from stages.export.clip import Clip, evenly
+from stages.export.footage import Turntable, comparison, overlay
+from stages.export.page import write_page
+from stages.video import write_video
+
+TURNTABLE_FPS = 24.0
+# Half a turn about x: what was up is down, what was in front is behind.
+_UPSIDE_DOWN = Rotation.from_euler("x", np.pi)
+
+
+def write_outputs(work: Work) -> dict[str, Any]:
+    """Does the stage's work; see `stages.export.run`."""
+    settings: ExportSettings = work.settings
+    clip = Clip.load(work.inputs, load_body(settings.body_model))
+    manifests = {name: json.loads((work.inputs[name] / "manifest.json").read_text()) for name in NEEDS}
+    history = json.loads((work.inputs["optimize"] / "history.json").read_text())
+    with full_disk_told(work.output):
+        _copy_results(work)
+        _write_ply(work.output / "avatar.ply", clip.avatar, settings.ply_up)
+        turntable = Turntable(clip.avatar, settings.video_height)
+        _write_videos(work, clip, turntable)
+        facts = gather(clip, work.inputs, history)
+        figures = metrics(facts, manifests)
+        write_json(work.output / "metrics.json", figures)
+        sides = list(turntable.turn(4))
+        page = report.build(clip, facts, manifests, history, sides, FILES, work.output)
+        write_page(work.output / "report.html", page)
+    return {
+        "held_out": figures["held_out"],
+        "avatar_iou": figures["silhouette_iou"]["avatar"],
+        "files": REPORT | FILES,
+    }
+
+
+def splats(avatar: Avatar, up: Literal["y", "-y"] = "y") -> Splats:
+    """The avatar's Gaussians in its rest pose: metres, facing +Z with Y up, or facing -Z with -Y up."""
+    means, quaternions = avatar.means.numpy(), avatar.quaternions.numpy()
+    if up == "-y":
+        means = _UPSIDE_DOWN.apply(means).astype(np.float32)
+        turned = _UPSIDE_DOWN * Rotation.from_quat(quaternions, scalar_first=True)
+        quaternions = turned.as_quat(scalar_first=True).astype(np.float32)
+    return Splats(
+        means=means,
+        rotations=quaternions,
+        scales=avatar.log_scales.exp().numpy(),
+        colors=avatar.colors.numpy(),
+        opacities=avatar.opacity_logits.sigmoid().numpy(),
+    )
+
+
+def _write_ply(path: Path, avatar: Avatar, up: Literal["y", "-y"]) -> None:
+    facing = {"y": "Y up, facing +Z, the person's left towards +X", "-y": "-Y up, facing -Z, left towards +X"}
+    write_ply(path, splats(avatar, up), [f"rest pose (T-pose), metres, {facing[up]}"])
+
+
+def _copy_results(work: Work) -> None:
+    sources = {
+        "avatar.npz": work.inputs["optimize"] / "avatar.npz",
+        "motion.npz": work.inputs["optimize"] / "motion.npz",
+        "motion_initial.npz": work.inputs["poses"] / "motion.npz",
+    }
+    for name, source in sources.items():
+        shutil.copyfile(source, work.output / name)
+
+
+def _write_videos(work: Work, clip: Clip, turntable: Turntable) -> None:
+    settings: ExportSettings = work.settings
+    indices = evenly(range(len(clip.frames)), settings.video_frames)
+    fps = clip.frames.fps * len(indices) / len(clip.frames)
+    videos = {
+        "overlay.mp4": (overlay(clip, indices, settings.video_height), len(indices), fps),
+        "avatar.mp4": (comparison(clip, indices, settings.video_height), len(indices), fps),
+        "turntable.mp4": (
+            turntable.turn(settings.turntable_frames),
+            settings.turntable_frames,
+            TURNTABLE_FPS,
+        ),
+    }
+    done, total = 0, sum(count for _, count, _ in videos.values())
+    for name, (pictures, count, rate) in videos.items():
+        write_video(work.output / name, _told(work.progress, pictures, done, total, name), rate)
+        done += count
+
+
+def _told(progress: Progress, pictures: Iterable[Image], done: int, total: int, name: str) -> Iterator[Image]:
+    for number, picture in enumerate(pictures, start=done + 1):
+        progress(number, total, name)
+        yield picture

@@ -1,0 +1,52 @@
+"""Stage poses: the subject's body pose in every frame, from an engine or from the user's own motion file."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from stages.base import Settings, Stage, Work
+
+
+class PosesSettings(Settings):
+    """Who finds the poses.
+
+    `file` is the user's own motion file, with one pose for every frame kept or for every frame of the
+    video; it goes before any engine. `body` is the user's SMPL model, in place of the embedded body.
+    """
+
+    engine: Literal["auto", "blazepose"] = "auto"
+    file: Path | None = None
+    body: Path | None = None
+    height: float | None = Field(None, ge=0.5, le=2.8, description="the person's, in metres, where known")
+    steps: int = Field(300, ge=20, le=10_000, description="of the fit to the landmarks")
+
+
+def choose_engine(settings: PosesSettings) -> str:
+    """The engine that will run; "file" where the user brings the motion."""
+    if settings.file is not None:
+        return "file"
+    return "blazepose" if settings.engine == "auto" else settings.engine
+
+
+def run(work: Work) -> dict[str, Any]:
+    """Write `motion.npz`.
+
+    Raises:
+        InputError: the user's motion or body cannot be used.
+        StageError: the disk is full.
+    """
+    from stages.poses.fitting import find_poses
+
+    return find_poses(work)
+
+
+STAGE = Stage(
+    name="poses",
+    version=1,
+    needs=("frames", "detect"),
+    settings=PosesSettings,
+    run=run,
+    engine=choose_engine,
+    title="Finding the poses",
+)

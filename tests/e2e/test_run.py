@@ -1,0 +1,89 @@
+"""From a clip to an avatar: small, but all of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import plyfile
+import pytest
+
+from pipeline.__main__ import main
+from tests.e2e.conftest import CLIP, Ended
+
+FRAMES = 12
+SMALL = (
+    f"frames.max_frames={FRAMES}", "frames.min_fps=1", "frames.max_side=240",
+    "optimize.gaussians=1500", "optimize.final_gaussians=2000", "optimize.person_pixels=64",
+    "optimize.final_person_pixels=96", "optimize.alignment_steps=60", "optimize.silhouette_steps=20",
+    "optimize.joint_steps=60", "optimize.appearance_steps=20",
+    "export.video_height=160", "export.turntable_frames=6",
+)  # fmt: skip
+OPTIONS = [part for setting in SMALL for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished workspace, in a place with a space and an umlaut."""
+    folder = tmp_path_factory.mktemp("Mein Ordner ä") / "clip.hsplat"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr("sys.argv", ["hsplat-pipeline", "run", str(CLIP), "--workspace", str(folder), *OPTIONS])
+        main()
+    assert end.value.code in (None, 0)
+    return folder
+
+
+def test_every_stage_is_published(folder: Path, call: Callable[..., Ended]) -> None:
+    facts = json.loads(call("status", folder, "--json").out)
+    assert facts["complete"]
+    assert len(facts["stages"]) == 7
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_second_run_does_nothing(folder: Path, call: Callable[..., Ended]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/manifest.json")}
+    ended = call("run", CLIP, "--workspace", folder, *OPTIONS)
+    assert ended.status == 0
+    assert ended.err == "up to date: frames, detect, poses, masks, depth, optimize, export\n"
+    assert "report.html" in ended.out
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_the_motion_is_whole(folder: Path) -> None:
+    for name in ("motion.npz", "motion_initial.npz"):
+        with np.load(folder / "export" / name, allow_pickle=False) as motion:
+            assert motion["poses"].shape == (FRAMES, 72)
+            assert motion["joints"].shape == (FRAMES, 24, 3)
+            assert all(np.isfinite(motion[key]).all() for key in ("poses", "trans", "betas", "joints", "K"))
+            assert (motion["joints"][motion["valid"], 0, 2] > 0.5).all()
+
+
+def test_the_avatar_is_whole(folder: Path) -> None:
+    vertices = plyfile.PlyData.read(folder / "export" / "avatar.ply")["vertex"]
+    assert len(vertices.properties) == 62
+    assert len(vertices.data) >= 1000
+    assert all(np.isfinite(vertices[field.name]).all() for field in vertices.properties)
+    height = np.ptp(vertices["y"])
+    assert 1.2 < height < 2.4
+
+
+def test_every_file_that_is_announced_is_there(folder: Path) -> None:
+    manifest = json.loads((folder / "export" / "manifest.json").read_text())
+    announced = manifest["summary"]["files"]
+    assert {"avatar.ply", "motion.npz", "overlay.mp4", "avatar.mp4", "turntable.mp4", "report.html"} <= set(
+        announced
+    )
+    assert all((folder / "export" / name).stat().st_size > 100 for name in announced)
+
+
+def test_the_figures_are_numbers(folder: Path) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    json.loads((folder / "export" / "metrics.json").read_text(), parse_constant=refuse)
+
+
+def test_an_option_of_export_reruns_only_export(folder: Path, call: Callable[..., Ended]) -> None:
+    ended = call("run", CLIP, "--workspace", folder, *OPTIONS, "--set", "export.ply_up=-y")
+    assert ended.status == 0
+    assert "up to date: frames, detect, poses, masks, depth, optimize\nexport:" in ended.err

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from models.cameras import look_at, orbit, scale_intrinsics
+
+UP = [0, -1, 0]  # of a level camera
+
+
+def test_orbit_keeps_the_centre_and_its_distance() -> None:
+    center = np.array([0.3, -0.2, 3.0])
+    T = orbit(center, [0.1, -2, 0.2], 1.1)
+    assert T[:3, :3] @ center + T[:3, 3] == pytest.approx(center)
+    assert T[:3, :3] @ T[:3, :3].T == pytest.approx(np.eye(3))
+    assert np.linalg.det(T[:3, :3]) == pytest.approx(1)
+    assert orbit(center, UP, 0) == pytest.approx(np.eye(4))
+
+
+def test_a_quarter_turn_shows_the_left_side_of_a_person_who_faces_the_camera() -> None:
+    T = orbit([0, 0, 3], UP, np.pi / 2)
+    nose, left_hand = T @ [0, 0, 2.9, 1], T @ [0.7, 0, 3, 1]
+    assert nose[0] < -0.09  # in profile, looking to the picture's left
+    assert left_hand[2] == pytest.approx(2.3)  # the left hand towards the camera
+
+
+def test_look_at_sees_a_y_up_world_upright() -> None:
+    T = look_at([0, 1, 0], 3.0)
+    head, left = T @ [0, 1.8, 0, 1], T @ [0.5, 1, 0, 1]
+    assert pytest.approx([0, 0, 3, 1]) == T @ [0, 1, 0, 1]
+    assert head[1] == pytest.approx(-0.8)
+    assert left[0] == pytest.approx(0.5)  # facing +Z, the person's left is on the picture's right
+
+
+def test_scaled_intrinsics_keep_relative_positions() -> None:
+    K = np.array([[500.0, 0, 240], [0, 510, 320], [0, 0, 1]])
+    point = np.array([0.2, 0.1, 2.0])
+    u, v, w = scale_intrinsics(K, 0.5, 2) @ point
+    u0, v0, w0 = K @ point
+    assert (u / w, v / w) == pytest.approx((0.5 * u0 / w0, 2 * v0 / w0))

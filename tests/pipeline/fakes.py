@@ -1,0 +1,125 @@
+"""A small chain that stands in for the real one: it copies text, counts, and fails or hangs when told to.
+
+`python -m tests.pipeline.fakes ARGUMENTS` is the command line with this chain.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+import stages
+from models.errors import InputError, StageError
+from pipeline import config
+from pipeline.__main__ import main
+from stages.base import Settings, Stage, Work
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+class FramesSettings(Settings):
+    video: Path
+    rate: float = Field(10.0, gt=0)
+    focal: float | None = Field(None, gt=0)
+
+
+class DetectSettings(Settings):
+    person: int | None = None
+
+
+class Weights(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    colour: float = 1.0
+    silhouette: float = 0.5
+
+
+class PosesSettings(Settings):
+    file: Path | None = None
+    height: float | None = Field(None, gt=0)
+    weights: Weights = Weights()
+
+
+class MasksSettings(Settings):
+    folder: Path | None = None
+
+
+class OptimizeSettings(Settings):
+    steps: int = Field(5, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    height: float | None = None
+
+
+class ExportSettings(Settings):
+    title: str = ""
+
+
+def work(work: Work) -> dict[str, Any]:
+    """Writes one file that depends on the settings and on the files of the stages before."""
+    name = work.output.name.split(".")[1]
+    note("ran", name)
+    (work.output / "half").write_text("half a result")
+    if os.environ.get("FAKE_FAIL") == name:
+        raise {"input": InputError, "stage": StageError, "bug": ValueError}[os.environ["FAKE_KIND"]](
+            f"{name} cannot do it"
+        )
+    if name == "optimize":
+        optimize(work)
+    if os.environ.get("FAKE_HANG") == name:
+        note("hangs", name)
+        time.sleep(60)
+    (work.output / "half").unlink()
+    text = [(folder / "result.txt").read_text() for folder in work.inputs.values()]
+    (work.output / "result.txt").write_text(
+        "".join([*text, f"{name} {work.settings.model_dump(mode='json')}\n"])
+    )
+    return {"files": {"result.txt": f"what {name} found"}}
+
+
+def optimize(work: Work) -> None:
+    """Steps with a checkpoint after each."""
+    checkpoint = work.scratch / "step"
+    first = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    note("from", str(first))
+    for step in range(first, work.settings.steps):
+        checkpoint.write_text(str(step + 1))
+        work.progress(step + 1, work.settings.steps)
+
+
+def note(what: str, value: str) -> None:
+    """Tells the test, which may be another process, in a file."""
+    if path := os.environ.get("FAKE_NOTES"):
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(f"{what} {value}\n")
+
+
+def engine(settings: Any) -> str:
+    return "embedded"
+
+
+def rendering_engine(settings: OptimizeSettings) -> str:
+    if settings.device == "cuda":
+        raise InputError("There is no CUDA device.", "Use --device cpu.")
+    return "numba"
+
+
+def row(name: str, needs: tuple[str, ...], settings: type[Settings]) -> Stage:
+    choose = rendering_engine if name == "optimize" else engine
+    return Stage(name, 1, needs, settings, work, choose, f"do {name}")
+
+
+FAKES = (
+    row("frames", (), FramesSettings),
+    row("detect", ("frames",), DetectSettings),
+    row("poses", ("frames", "detect"), PosesSettings),
+    row("masks", ("frames", "detect"), MasksSettings),
+    row("optimize", ("frames", "poses", "masks"), OptimizeSettings),
+    row("export", ("frames", "optimize"), ExportSettings),
+)
+
+
+if __name__ == "__main__":
+    stages.STAGES = FAKES
+    config.PRESETS = PRESETS
+    main()

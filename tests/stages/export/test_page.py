@@ -1,0 +1,104 @@
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stages.export.charts import Chart, Line
+from stages.export.page import Comparison, OutputFile, Page, Picture, StageRow, Tile, write_page
+
+
+@pytest.fixture
+def page() -> Page:
+    image = np.zeros((30, 20, 3), np.uint8)
+    image[:, :, 0] = 200
+    return Page(
+        title="holiday.mp4",
+        subtitle="48 pictures",
+        tiles=[Tile("PSNR", "24.1 dB", "was 15.2 dB")],
+        advice=["Film the back as well."],
+        views=[Picture("Front", image)],
+        first_frame=Picture("Frame 0", image),
+        frames=[Picture("Frame 7", image)],
+        comparisons=[Comparison("Overlap", "0.81", "0.94", "higher is better")],
+        charts=[
+            Chart("Losses", "step", [Line("colour", range(10), np.linspace(1, 0.1, 10))], [(5, "joint")])
+        ],
+        stages=[StageRow("Decode", "ffmpeg", "1.2 s", "90 MB", [("frames", "48")], [("fps", "15")])],
+        files=[OutputFile("avatar.ply", "the avatar", "1 MB")],
+    )
+
+
+class Collector(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(path: Path) -> Collector:
+    collector = Collector()
+    collector.feed(path.read_text(encoding="utf-8"))
+    return collector
+
+
+def test_everything_given_is_on_the_page(tmp_path: Path, page: Page) -> None:
+    write_page(tmp_path / "report.html", page)
+    text = read(tmp_path / "report.html").text
+    for words in (
+        "holiday.mp4",
+        "24.1 dB",
+        "Film the back",
+        "Frame 7",
+        "0.94",
+        "joint",
+        "ffmpeg",
+        "the avatar",
+    ):
+        assert words in text
+
+
+def test_the_page_asks_for_nothing_but_the_files_beside_it(tmp_path: Path, page: Page) -> None:
+    write_page(tmp_path / "report.html", page)
+    addresses = read(tmp_path / "report.html").addresses
+    assert [a for a in addresses if not a.startswith("data:image/jpeg;base64,")] == ["avatar.ply"]
+    style = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"url\(|@import|<script|<link", style)
+
+
+def test_pictures_are_inlined_with_their_colours(page: Page) -> None:
+    data = base64.b64decode(page.views[0].source.split(",", 1)[1])
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded.shape == (30, 20, 3)
+    assert decoded[15, 10] == pytest.approx([0, 0, 200], abs=4)
+
+
+def test_hostile_names_stay_text(tmp_path: Path, page: Page) -> None:
+    bad = '"><script>alert(1)</script>'
+    hostile = replace(
+        page,
+        title=bad,
+        views=[Picture(bad, page.views[0].image)],
+        charts=[Chart(bad, bad, [Line(bad, [0, 1], [1, 2])], [(0, bad)])],
+        files=[OutputFile(bad, bad, bad)],
+    )
+    write_page(tmp_path / "report.html", hostile)
+    assert "<script" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_page_without_extras_is_still_a_page(tmp_path: Path, page: Page) -> None:
+    bare = replace(page, advice=[], views=[], first_frame=None, frames=[], comparisons=[], charts=[])
+    write_page(tmp_path / "report.html", bare)
+    text = read(tmp_path / "report.html").text
+    assert "Nothing stood out." in text
+    assert "Before anything was trained" not in text
