@@ -25,7 +25,7 @@ class Weights(_Section):
     shape_prior: Weight = Field(default=0.001, description="squared shape coefficients")
     height: Weight = Field(default=1.0, description="the person's height, where it is known")
     rendered_smoothness: Weight = Field(
-        default=1.0, description="factor on smoothness in the rendering phases"
+        default=0.4, description="factor on smoothness in the rendering phases"
     )
     rendered_priors: Weight = Field(default=0.2, description="factor on prior and landmarks in the same")
     distance_anchor: Weight = Field(
