@@ -32,7 +32,7 @@ from models.metrics.image import agreement
 from models.metrics.pose import acceleration_error, global_mpjpe, mpjpe, pa_mpjpe, scaled_global_mpjpe
 
 SEQUENCES = ("seq01_walk_circle", "seq02_apose_turn", "seq05_kata")
-FROZEN = {"alignment_steps": 0, "silhouette_steps": 0, "joint_steps": 0, "appearance_steps": 1500}
+FROZEN = {"alignment_steps": 0, "silhouette_steps": 0, "joint_steps": 0, "appearance_steps": 700}
 VARIANTS: dict[str, dict[str, Any]] = {
     "joint": {},
     "joint + depth": {},

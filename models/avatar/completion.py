@@ -9,15 +9,17 @@ from scipy.spatial import cKDTree
 from models.avatar.avatar import Avatar
 
 NEIGHBOURS = 8
+HARDLY = 0.05  # of the frames
 
 
 def completed(avatar: Avatar) -> Avatar:
-    """The avatar, on the CPU, with the Gaussians that no frame has shown in the colours of seen ones near by.
+    """The avatar, on the CPU, with what hardly any frame has shown in the colours of seen Gaussians near by.
 
-    A Gaussian that was never drawn keeps its first grey. The nearest seen ones in the rest pose are on the
-    same garment more often than not; inverse distances weigh them. Coverage still says that it is a guess.
+    A Gaussian that was never drawn keeps its first grey, one that was hardly ever drawn has learned noise.
+    The nearest seen ones in the rest pose are on the same garment more often than not; inverse distances
+    weigh them. Coverage still tells the guesses apart.
     """
-    seen = avatar.coverage > 0
+    seen = avatar.coverage > HARDLY
     if seen.all() or int(seen.sum()) < NEIGHBOURS:
         return avatar
     places = avatar.means.numpy()

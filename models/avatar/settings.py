@@ -40,6 +40,7 @@ class Weights(_Section):
         default=2000.0, description="point to mesh: distance beyond the cloth margin, squared"
     )
     laplacian: Weight = Field(default=200.0, description="offset against the mean of the neighbours'")
+    color_laplacian: Weight = Field(default=0.02, description="colour against the mean of the neighbours'")
     offset: Weight = Field(default=1.0, description="squared offsets from the body")
     scale_bounds: Weight = Field(
         default=0.1, description="sizes outside the allowed range, squared logarithm"
