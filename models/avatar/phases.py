@@ -64,7 +64,7 @@ class Plan:
         frames: that supply evidence.
         crops: pictures of them, coarse ones up to the step `coarse_until`, then fine.
         coarse, fine: the pictures.
-        moves_motion, moves_shape, moves_avatar: what is optimised; the shape is the avatar's and the motion's.
+        moves_motion, moves_shape, moves_avatar: what is optimised; avatar and motion share the shape.
         uses_color: whether colour and depth count, or the silhouette alone.
         seed: of frame order and backgrounds.
     """
