@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar.landmarks import Landmarks
-from models.avatar.losses import geman_mcclure, plausibility
+from models.avatar.losses import geman_mcclure, plausibility, project
 from models.avatar.schedule import cosine
 from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import SurfacePoints
@@ -24,7 +24,6 @@ FIRST_WIDTH = 4.0  # of the robust terms, so that a start a metre off is still d
 WIDE_SHARE = 0.4  # of the steps, until the width is 1
 HEIGHT_SCALE = 0.05  # metres
 REFRESH = 5  # steps between two searches for the outermost points
-NEAREST = 0.1  # metres; nothing is projected from nearer
 
 
 class Boxes:
@@ -50,6 +49,7 @@ class Boxes:
         self.size = float(np.nanmedian(sizes))
         self.points = points
         self.picture = torch.tensor(picture, dtype=torch.float32, device=device)
+        self.boxed = torch.from_numpy(np.isfinite(boxes).all(1)).to(device)
         self.known = torch.from_numpy(known).to(device)
         self.targets = torch.from_numpy(np.nan_to_num(boxes)).float().to(device)
         self.K = torch.from_numpy(K).float().to(device)
@@ -72,6 +72,13 @@ class Boxes:
         residual = (sides - self.targets) / (width * RESIDUAL_SCALE * self.size)
         return (geman_mcclure(residual) * self.known).sum() / self.known.any(1).sum().clamp_min(1)
 
+    def median_offset(self, body: BodyPose, betas: Tensor) -> Tensor:
+        """From the centre of the body's box to that of the mask's, median over the clip, (2,) of x/z, y/z."""
+        everywhere = self._project(body, betas, None)
+        centres = (everywhere.amin(1) + everywhere.amax(1)) / 2
+        offsets = (self.targets[:, :2] + self.targets[:, 2:]) / 2 - centres
+        return offsets[self.boxed].median(0).values / self.K.diagonal()[:2]
+
     def overlap(self, body: BodyPose, betas: Tensor) -> Tensor:
         """Intersection over union (T,) of the body's boxes, cut at the picture, with the masks'."""
         everywhere = self._project(body, betas, None).clamp_min(0).minimum(self.picture)
@@ -90,12 +97,6 @@ class Boxes:
         blended = (weights @ body.transforms[:, :, :3].flatten(2)).unflatten(-1, (3, 4))
         placed = (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
         return project(placed, self.K)
-
-
-def project(points: Tensor, K: Tensor) -> Tensor:
-    """Pixels (...,2) of camera-space points (...,3)."""
-    image = points @ K.T
-    return image[..., :2] / image[..., 2:].clamp_min(NEAREST)
 
 
 def height_error(body: BodyModel, betas: Tensor, height: float) -> Tensor:
@@ -125,11 +126,13 @@ def align(
     fps: float,
     settings: OptimiserSettings,
 ) -> Iterator[Tensor]:
-    """Moves the trajectory; yields the loss after every step.
+    """Moves the trajectory, first as a whole to where the masks are; yields the loss after every step.
 
     Distances are anchored by nothing here but the prior on shape, smoothness and, where given, the height.
     """
     w, rates = settings.weights, settings.rates
+    with torch.no_grad():
+        trajectory.direction += boxes.median_offset(trajectory(slice(None)), trajectory.betas)
     optimiser = torch.optim.Adam(
         [
             {"params": [trajectory.turns], "lr": rates.rotation},
@@ -148,7 +151,7 @@ def align(
         if settings.height:
             loss = loss + w.height * height_error(trajectory.body, trajectory.betas, settings.height)
         if landmarks is not None:
-            loss = loss + w.landmarks * landmarks.loss(body)
+            loss = loss + w.landmarks * landmarks.loss(body, slice(None), width)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

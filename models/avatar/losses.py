@@ -12,6 +12,7 @@ Ssim = Callable[[Tensor, Tensor], Tensor]
 ACCELERATION_FLOOR = 1e-6  # m^2: below a millimetre the robust smoothness is quadratic
 REFERENCE_FPS = 15.0  # the frame rate that the smoothness was tuned at
 LARGE_TURN = 0.16  # rad^2: turns beyond 0.4 rad are taken for real and cost no more
+NEAREST = 0.1  # metres; nothing is projected from nearer
 LIMBERNESS = torch.ones(24).index_fill(0, torch.tensor([3, 6, 9, 13, 14]), 3.0)
 LIMBERNESS = LIMBERNESS.index_fill(0, torch.tensor([10, 11, 22, 23]), 4.0)
 
@@ -40,6 +41,12 @@ def geman_mcclure(residual: Tensor) -> Tensor:
     """r^2 / (1 + r^2): quadratic near 0, constant far out (Geman and McClure 1985)."""
     squared = residual.square()
     return squared / (1 + squared)
+
+
+def project(points: Tensor, K: Tensor) -> Tensor:
+    """Pixels (...,2) of camera-space points (...,3) by intrinsics K (3,3)."""
+    image = points @ K.T
+    return image[..., :2] / image[..., 2:].clamp_min(NEAREST)
 
 
 def over(color: Tensor, alpha: Tensor, background: Tensor) -> Tensor:

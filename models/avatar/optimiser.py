@@ -13,6 +13,7 @@ from models.avatar.avatar import Avatar
 from models.avatar.depth import SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
+from models.avatar.landmarks import Landmarks
 from models.avatar.observations import Crops, Evidence, mask_boxes
 from models.avatar.phases import Phase, Plan, Scene
 from models.avatar.settings import OptimiserSettings
@@ -168,7 +169,7 @@ class _Optimisation:
         return _State(trajectory, self._gaussians(self.settings.gaussians))
 
     def _sized(self, poses: Tensor, trans: Tensor, betas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The initial motion of a body of the given height, if one is given: as much farther as it is taller."""
+        """The start for a body of the given height, if one is given: as much farther as it is taller."""
         if not self.settings.height:
             return poses, trans, betas
         sized, factor = with_height(self.body, betas, self.settings.height)
@@ -184,7 +185,9 @@ class _Optimisation:
         height, width = evidence.masks[int(self.usable[0])].shape
         outline = spread(self.body, OUTLINE_POINTS, settings.seed).to(self.device)
         boxes = Boxes(outline, self.boxes, (width, height), evidence.K)
-        for step, loss in enumerate(align(state.trajectory, boxes, None, evidence.fps, settings)):
+        for step, loss in enumerate(
+            align(state.trajectory, boxes, self._landmarks(), evidence.fps, settings)
+        ):
             if step % REPORT_EVERY == 0:
                 state.losses.append({"phase": "alignment", "step": step, "total": float(loss)})
             self._tell("alignment")
@@ -249,6 +252,7 @@ class _Optimisation:
             settings=self.settings,
             mean_log_distance=None if self._metric() else state.mean_log_distance,
             slope=state.slope,
+            landmarks=self._landmarks(),
             use_depth=self._metric() or state.slope is not None,
         )
 
@@ -292,6 +296,12 @@ class _Optimisation:
 
     def _crops(self, pixels: int, frames: list[int]) -> Crops:
         return Crops(self.evidence, self.boxes, frames, pixels, self.device)
+
+    def _landmarks(self) -> Landmarks | None:
+        if self.evidence.landmarks is None:
+            return None
+        size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
+        return Landmarks(self.evidence.landmarks, self.evidence.K, size, self.device)
 
     # Depth
 

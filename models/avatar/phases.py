@@ -10,6 +10,7 @@ from models.avatar.alignment import height_error
 from models.avatar.coupling import Coupling
 from models.avatar.depth import depth_loss
 from models.avatar.gaussians import Gaussians
+from models.avatar.landmarks import Landmarks
 from models.avatar.losses import over, plausibility
 from models.avatar.observations import Crop, Crops
 from models.avatar.posing import covariances, pose_gaussians
@@ -30,6 +31,7 @@ class Scene:
         mean_log_distance: of the pelvis, where the alignment left it; None where metric depth decides.
         slope: of the depth maps' inverse distance; None for metric maps.
         use_depth: whether there are usable depth maps.
+        landmarks: evidence of their own, if any.
     """
 
     trajectory: Trajectory
@@ -39,6 +41,7 @@ class Scene:
     mean_log_distance: float | None
     slope: float | None
     use_depth: bool
+    landmarks: Landmarks | None
 
     def draw(self, transforms: Tensor, crop: Crop) -> Rendering:
         """The avatar under the transforms (24,4,4) of one frame, in the frame's crop."""
@@ -179,6 +182,9 @@ class Phase:
                 body, scene.fps, share * w.smoothness, share * w.rotation_prior
             )
             terms["size"] = self._size()
+            if scene.landmarks is not None and w.landmarks:
+                fading = 1 - self.step_number / plan.steps if plan.moves_avatar else 1.0
+                terms["landmarks"] = share * w.landmarks * fading * scene.landmarks.loss(body, around)
         if plan.moves_avatar:
             terms["coupling"] = self.coupling()
         return terms

@@ -17,12 +17,14 @@ class Weights(_Section):
     """Weights of the loss terms; 0 switches a term off."""
 
     box: Weight = Field(0.02, description="alignment: the body's box against the mask's, robust")
-    landmarks: Weight = Field(0.02, description="2D landmarks, robust; decays over the joint phase")
+    landmarks: Weight = Field(0.1, description="2D landmarks, robust; fades out over the joint phase")
     smoothness: Weight = Field(0.03, description="accelerations of the joints, robust")
     rotation_prior: Weight = Field(0.003, description="turn of each joint away from its start, robust")
     shape_prior: Weight = Field(0.001, description="squared shape coefficients")
     height: Weight = Field(1.0, description="the person's height, where it is known")
-    rendered_priors: Weight = Field(0.2, description="factor on smoothness and prior in the rendering phases")
+    rendered_priors: Weight = Field(
+        0.2, description="factor on smoothness, prior and landmarks in the rendering phases"
+    )
     distance_anchor: Weight = Field(500.0, description="mean log distance stays where the alignment left it")
     l1: Weight = Field(1.0, description="colour, absolute differences")
     dssim: Weight = Field(0.2, description="colour, 1 - SSIM")

@@ -33,13 +33,14 @@ BONE_WEIGHT, BONE_SCALE = 0.1, 0.5
 START_STRETCH = 2.0
 SMOOTHNESS, ROOT_SMOOTHNESS = 60.0, 4.0
 PRIOR_WEIGHT, LIMIT_WEIGHT, SHAPE_WEIGHT = 0.2, 0.3, 0.02
-FLOOR_WEIGHT, FLOOR_SCALE, FLOOR_SOFTNESS = 0.3, 0.2, 0.03  # the last two in metres
+FLOOR_WEIGHT, FLOOR_SCALE, FLOOR_SOFTNESS = 0.6, 0.2, 0.03  # the last two in metres
 
 _JOINT = {name: i for i, name in enumerate(JOINT_NAMES)}
 # How firmly each joint is held to its usual angle.
 _STIFFNESS = {
     "pelvis": 0.0, "hip": 0.15, "knee": 0.1, "ankle": 0.5, "foot": 3.0, "spine1": 1.0, "spine2": 1.0,
-    "spine3": 1.0, "neck": 1.0, "head": 1.0, "collar": 1.5, "shoulder": 0.1, "elbow": 0.1, "wrist": 1.0, "hand": 10.0,
+    "spine3": 1.0, "neck": 1.0, "head": 1.0, "collar": 1.5, "shoulder": 0.1, "elbow": 0.1, "wrist": 1.0,
+    "hand": 10.0,
 }  # fmt: skip
 _USUAL = {
     "left_shoulder": (0.0, 0.0, -0.8), "right_shoulder": (0.0, 0.0, 0.8), "left_elbow": (0.0, -0.3, 0.0),

@@ -1,4 +1,4 @@
-"""BlazePose's landmarks on the body: a joint each, plus a constant offset that turns with a part of the body."""
+"""BlazePose's landmarks on the body: a joint each, plus a constant offset turning with a part of it."""
 
 from typing import NamedTuple
 

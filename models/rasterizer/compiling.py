@@ -9,13 +9,11 @@ from numba import njit
 def compiled(function: Callable) -> Any:
     """numba's njit, kept on disk for the next process if numba finds a folder that it may write to.
 
-    Numba looks beside the source, then in the user's cache folder, or in NUMBA_CACHE_DIR. It compiles anew when
-    the function's own file changes, not when lanes.py does: who edits that empties models/rasterizer/__pycache__.
+    Numba looks beside the source, then in the user's cache folder, or in NUMBA_CACHE_DIR. It compiles anew
+    when the function's own file changes, not when lanes.py does: who edits that must empty
+    models/rasterizer/__pycache__.
     """
-    options: dict[str, Any] = {
-        "nogil": True,
-        "error_model": "numpy",
-    }  # x / 0 is inf, as in the array libraries
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}  # x / 0 is inf, not an exception
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # no such folder

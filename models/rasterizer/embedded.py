@@ -109,37 +109,31 @@ def _bands(splats: _Splats, camera: _Camera) -> Iterator[_Band]:
         top = bottom
 
 
-def _rasterize(splats: _Splats, camera: _Camera, pictures: Pictures) -> None:
-    for band in _bands(splats, camera):
+def _rasterize(band: _Band, splats: _Splats, camera: _Camera, pictures: Pictures) -> None:
+    def work(first: int, last: int) -> None:
+        kernels.rasterize(
+            first, last, band.top, camera.width, camera.height,
+            band.tile_starts, band.tile_splats, splats.drawn, pictures,
+        )  # fmt: skip
 
-        def work(first: int, last: int, band: _Band = band) -> None:
-            kernels.rasterize(
-                first, last, band.top, camera.width, camera.height,
-                band.tile_starts, band.tile_splats, splats.drawn, pictures,
-            )  # fmt: skip
-
-        share(work, _balanced(band))
+    share(work, _balanced(band))
 
 
-def _rasterize_backward(splats: _Splats, camera: _Camera, pictures: Pictures, upstream: Pictures) -> Floats:
-    """Every splat's sums over its pixels: (N, SLOT_FIELDS), valid until the next call."""
-    sums = scratch.zeros("sums", len(splats.rects), kernels.SLOT_FIELDS)
-    for band in _bands(splats, camera):
-        slots = scratch.empty("slots", len(band.tile_splats), kernels.SLOT_FIELDS)
+def _rasterize_backward(
+    band: _Band, splats: _Splats, camera: _Camera, pictures: Pictures, upstream: Pictures, sums: Floats
+) -> None:
+    """Add every splat's sums over its pixels in the band to `sums`."""
+    slots = scratch.empty("slots", len(band.tile_splats), kernels.SLOT_FIELDS)
 
-        def work(first: int, last: int, band: _Band = band, slots: Floats = slots) -> None:
-            kernels.rasterize_backward(
-                first, last, band.top, camera.width, camera.height,
-                band.tile_starts, band.tile_splats, splats.drawn, splats.rects, band.slot_starts,
-                pictures, upstream, slots,
-            )  # fmt: skip
+    def work(first: int, last: int) -> None:
+        kernels.rasterize_backward(
+            first, last, band.top, camera.width, camera.height,
+            band.tile_starts, band.tile_splats, splats.drawn, splats.rects, band.slot_starts,
+            pictures, upstream, slots,
+        )  # fmt: skip
 
-        def add_up(first: int, last: int, band: _Band = band, slots: Floats = slots) -> None:
-            kernels.sum_slots(first, last, band.slot_starts, slots, sums)
-
-        share(work, _balanced(band))
-        share(add_up, _even(len(sums)))
-    return sums
+    share(work, _balanced(band))
+    share(lambda first, last: kernels.sum_slots(first, last, band.slot_starts, slots, sums), _even(len(sums)))
 
 
 class _Render(torch.autograd.Function):
@@ -154,7 +148,8 @@ class _Render(torch.autograd.Function):
         color, alpha, depth = (
             torch.from_numpy(np.zeros((*size, *rest), np.float32)) for rest in ((3,), (), ())
         )
-        _rasterize(splats, camera, _arrays((color, alpha, depth)))
+        for band in _bands(splats, camera):
+            _rasterize(band, splats, camera, _arrays((color, alpha, depth)))
         ctx.save_for_backward(*inputs, color, alpha, depth)
         ctx.splats, ctx.camera = splats, camera
         return color, alpha, depth
@@ -164,7 +159,10 @@ class _Render(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         inputs, pictures = ctx.saved_tensors[:4], ctx.saved_tensors[4:]
         splats, camera, (means, covariances, _, opacities) = ctx.splats, ctx.camera, _arrays(inputs)
-        sums = _rasterize_backward(splats, camera, _arrays(pictures), _arrays(upstream))
+        sums = scratch.zeros("sums", len(splats.rects), kernels.SLOT_FIELDS)
+        drawn, received = _arrays(pictures), _arrays(upstream)
+        for band in _bands(splats, camera):
+            _rasterize_backward(band, splats, camera, drawn, received, sums)
         gradients = tuple(torch.empty_like(tensor) for tensor in inputs)
 
         def work(first: int, last: int) -> None:

@@ -1,10 +1,9 @@
 """Sixteen float32 values that numba handles as one: the explicit SIMD of the kernels.
 
-Leaving vectorisation to the compiler's luck costs a factor of several on loops with masks and
-exponentials, so the kernels are written on `Lanes` values instead: a numba type that LLVM sees as
-`<16 x float>`. LLVM maps it to the registers of the machine at hand (one of AVX-512, two of AVX2, four
-of NEON or SSE). Inside `@njit` code, Lanes know `+ - * /`, unary minus, `>`, `<=` between each other
-and with scalars, and the functions below. A comparison gives a mask, used by `where` and `any_lane`.
+Compilers seldom vectorise loops with masks, exponentials and many arrays, so the kernels compute with Lanes:
+a numba type that LLVM sees as `<16 x float>` and maps to the registers of the machine at hand (one of AVX-512,
+two of AVX2, four of SSE or NEON). In compiled code, Lanes know `+ - * / += > >=`, with each other and with
+scalars, and the functions below. A comparison gives a mask, for `where` and `any_lane`.
 """
 
 import operator

@@ -45,7 +45,7 @@ def _pool(count: int, process: int) -> ThreadPoolExecutor:
 
 def share(work: Callable[[int, int], None], bounds: list[int]) -> None:
     """Call work(bounds[i], bounds[i + 1]) for every i; this thread and helpers each take the next part."""
-    parts = itertools.pairwise(bounds)
+    parts = iter(list(itertools.pairwise(bounds)))  # a list's iterator may be shared by threads
 
     def take_parts() -> None:
         for first, last in parts:

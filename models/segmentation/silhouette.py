@@ -15,7 +15,7 @@ Region = tuple[slice, slice]
 
 PADDING = 0.12  # of the person's height around what the network found
 BOX_MARGIN = 0.15  # of the box's longer side around it, since it may cut hands
-MAX_LOGIT = 3.0
+MAX_LOGIT = 4.0  # more than the background can outweigh: clothes may have its colours
 BACKGROUND_WEIGHT = 0.8
 COLOUR_WEIGHT, MAX_COLOUR = 0.4, 2.0
 UNSURE_LOGIT = 3.0  # colours count less where the network is surer than this

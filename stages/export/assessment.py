@@ -143,6 +143,12 @@ def advice(
             f"The person was not found in {unseen} of {facts.frames} frames; "
             "their motion is interpolated there."
         )
+    detected = manifests["detect"]["summary"]
+    if (others := len(detected.get("people", [])) - 1) > 0:
+        found.append(
+            f"Person {detected['chosen']} was followed; {others} more "
+            f"{'was' if others == 1 else 'were'} found. --person takes another one."
+        )
     if facts.cut_off > _CUT_OFF_FRAMES * facts.frames_seen:
         found.append(
             f"The person is cut off by the picture's edge in {facts.cut_off} frames. "

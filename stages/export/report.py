@@ -203,5 +203,7 @@ def _words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
-        return ", ".join(_words(one) for one in value)
+        return ("; " if any(isinstance(one, Mapping) for one in value) else ", ").join(map(_words, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_words(one)}" for name, one in value.items())
     return str(value).replace("\\", "/").rsplit("/", 1)[-1]

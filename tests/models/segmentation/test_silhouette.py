@@ -88,3 +88,15 @@ def test_same_result_again_and_inputs_left_alone() -> None:
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(images[2], image)
     np.testing.assert_array_equal(probabilities[2], probability)
+
+
+def test_clothes_in_the_backgrounds_colours_stay() -> None:
+    images, probabilities, truths = clip()
+    scene = learn_scene(images, probabilities)
+    assert scene.background is not None
+    image = images[5].copy()
+    x = 50 + 12 * 5
+    image[60:80, x - 14 : x + 14] = scene.background.colour[60:80, x - 14 : x + 14]
+    probability = np.where(truths[5], 1, probabilities[5])
+    refined = refine_silhouette(image, probability, scene)
+    assert refined[62:78, x - 11 : x + 11].min() > 0.5

@@ -123,7 +123,7 @@ def inputs(
             "peak_memory": 300 * 2**20,
             "summary": {
                 "video": "my clip.mp4",
-                "count": 8,
+                "people": [{"person": 1, "score": 0.5}],
                 "warnings": [f"{name} is unsure"],
                 "files": {"x": "y"},
             },

@@ -114,3 +114,13 @@ def test_somebody_cut_off_at_the_picture_s_edge_is_noticed(
     low = replace(clip, masks_folder=tmp_path)
     facts = assessment.gather(low, inputs, {"held_out": {}})
     assert facts.cut_off == FRAMES - 1
+
+
+def test_advice_tells_of_other_people(facts: Facts, manifests: dict) -> None:
+    several = {
+        "engine": "x",
+        "summary": {"chosen": 2, "people": [{"person": 1}, {"person": 2}, {"person": 3}]},
+    }
+    found = assessment.advice(facts, "user", {**manifests, "detect": several}, {})
+    assert any("Person 2 was followed; 2 more were found." in one for one in found)
+    assert not any("was followed" in one for one in assessment.advice(facts, "user", manifests, {}))

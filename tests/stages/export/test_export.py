@@ -119,6 +119,7 @@ def test_the_report_tells_stages_figures_and_no_folders(exported: tuple[Path, di
     assert "<h1>my clip.mp4</h1>" in page
     for words in (
         "engine of poses",
+        "person 1, score 0.5",
         "20.50 dB",
         "12.00 dB",
         "300 MiB",

@@ -1,0 +1,103 @@
+"""Stage detect on pictures of the example clip."""
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from models.errors import InputError
+from models.people import Landmarks
+from stages.detect import STAGE, DetectSettings
+from stages.images import read_coverage
+from tests.stages.conftest import CallStage, FramesFolder
+
+CLIP = Path(__file__).parents[2] / "examples" / "clip.mp4"
+COUNT = 8
+
+
+@pytest.fixture(scope="module")
+def man() -> list[np.ndarray]:
+    with av.open(str(CLIP)) as video:
+        return [
+            f.to_ndarray(format="rgb24") for _, f in zip(range(COUNT), video.decode(video=0), strict=False)
+        ]
+
+
+def half_size(picture: np.ndarray) -> np.ndarray:
+    """The picture at half its size, at the bottom left of a grey one of the same size."""
+    small = np.full_like(picture, 128)
+    small[picture.shape[0] // 2 :, : picture.shape[1] // 2] = picture[::2, ::2]
+    return small
+
+
+def test_the_files_of_one_person(
+    man: list[np.ndarray], frames_folder: FramesFolder, call_stage: CallStage
+) -> None:
+    gone = [np.full_like(man[0], 128)] * 3
+    summary, folder = call_stage(STAGE, DetectSettings(), frames=frames_folder(man + gone))
+    assert summary["chosen"] == 1
+    assert (summary["frames"], summary["valid"]) == (COUNT + 3, COUNT)
+    tracks = json.loads((folder / "tracks.json").read_text())
+    (person,) = tracks["people"]
+    assert (person["person"], person["frames"], person["last_frame"]) == (1, COUNT, 2 * (COUNT - 1))
+
+    height, width = man[0].shape[:2]
+    valid = np.arange(COUNT + 3) < COUNT
+    with np.load(folder / "subject.npz", allow_pickle=False) as subject:
+        np.testing.assert_array_equal(subject["valid"], valid)
+        np.testing.assert_array_equal(subject["scores"] > 0, valid)
+        x0, y0, x1, y1 = subject["boxes"].T
+    assert (x0 >= 0).all() and (y0 >= 0).all() and (x1 <= width).all() and (y1 <= height).all()
+    assert (x1 - x0 > 100).all() and (y1 - y0 > 300).all()
+    landmarks = Landmarks.load(folder / "landmarks.npz")
+    np.testing.assert_array_equal(landmarks.valid, [valid, valid])
+    for index in range(COUNT + 3):
+        silhouette = read_coverage(folder / "silhouettes" / f"{index:06d}.png")
+        assert silhouette.shape == (height, width)
+        assert (silhouette > 127).any() == valid[index]
+
+
+def test_the_larger_person_is_taken_unless_another_is_asked_for(
+    man: list[np.ndarray], frames_folder: FramesFolder, call_stage: CallStage, tmp_path: Path
+) -> None:
+    both = [np.concatenate([half_size(picture), picture], axis=1) for picture in man]
+    frames = frames_folder(both)
+    width = man[0].shape[1]
+
+    def hips(folder: Path) -> float:
+        return float(Landmarks.load(folder / "landmarks.npz").image[:, :, 23:25, 0].mean())
+
+    summary, folder = call_stage(STAGE, DetectSettings(), frames=frames)
+    assert len(summary["people"]) == 2
+    assert hips(folder) > width
+    folder.rename(tmp_path / "first")
+    (tmp_path / "detect.scratch").rmdir()
+    summary, folder = call_stage(STAGE, DetectSettings(person=2), frames=frames)
+    assert summary["chosen"] == 2
+    assert hips(folder) < width / 2
+    folder.rename(tmp_path / "second")
+    (tmp_path / "detect.scratch").rmdir()
+    with pytest.raises(
+        InputError, match=r"no person 3 .* 1: 8 frames \(0 to 14\), right.* 2: 8 frames"
+    ) as error:
+        call_stage(STAGE, DetectSettings(person=3), frames=frames)
+    assert "--person" in error.value.next_step
+
+
+def test_an_empty_room_is_refused(
+    man: list[np.ndarray], frames_folder: FramesFolder, call_stage: CallStage
+) -> None:
+    empty = [np.full_like(picture, 90) for picture in man]
+    with pytest.raises(
+        InputError, match=r"Nobody was found in 8 pictures of the video \(from its frames 0 to 14\)"
+    ):
+        call_stage(STAGE, DetectSettings(), frames=frames_folder(empty))
+
+
+@pytest.mark.parametrize("wrong", [{"person": 0}, {"engine": "hog"}, {"persons": 1}])
+def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        DetectSettings(**wrong)

@@ -1,0 +1,163 @@
+"""The stage on a small clip whose truth the renderer itself has drawn."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from models.avatar import Avatar, Evidence
+from models.body import Motion, load_embedded_body
+from models.errors import InputError, StageError
+from stages.base import Work
+from stages.optimize import CHECKPOINT, STAGE, CheckpointFile, OptimizeSettings
+from tests.models.avatar.scenes import HEIGHT, WIDTH, filmed
+
+FRAMES = 10
+QUICK = OptimizeSettings(
+    device="cpu",
+    gaussians=500,
+    final_gaussians=600,
+    alignment_steps=20,
+    silhouette_steps=10,
+    joint_steps=20,
+    appearance_steps=5,
+    person_pixels=64,
+    final_person_pixels=64,
+    held_out=0.1,
+)
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    return filmed(load_embedded_body(), FRAMES)
+
+
+def _motion(evidence: Evidence) -> Motion:
+    return Motion(
+        poses=evidence.poses,
+        trans=evidence.trans,
+        betas=evidence.betas,
+        K=2 * evidence.K,
+        frame=3 * np.arange(FRAMES),
+        fps=evidence.fps,
+        width=2 * WIDTH,
+        height=2 * HEIGHT,
+        body="embedded",
+        valid=evidence.posed,
+    )
+
+
+@pytest.fixture
+def work(evidence: Evidence, tmp_path: Path) -> Work:
+    """What the earlier stages leave behind."""
+    folders = {name: tmp_path / name for name in (*STAGE.needs, "output", "scratch")}
+    for folder in folders.values():
+        folder.mkdir()
+    (folders["frames"] / "images").mkdir()
+    for t, (image, mask) in enumerate(zip(evidence.images, evidence.masks, strict=True)):
+        cv2.imwrite(str(folders["frames"] / "images" / f"{t:06d}.png"), image[..., ::-1])
+        cv2.imwrite(str(folders["masks"] / f"{t:06d}.png"), mask)
+    np.savez(
+        folders["frames"] / "frames.npz",
+        times=np.arange(FRAMES) / evidence.fps,
+        fps=evidence.fps,
+        K=evidence.K,
+    )
+    np.savez(folders["detect"] / "subject.npz", valid=np.arange(FRAMES) != 2)
+    np.savez(folders["masks"] / "masks.npz", valid=np.arange(FRAMES) != 5)
+    _motion(evidence).save(folders["poses"] / "motion.npz")
+    return Work(
+        inputs={name: folders[name] for name in STAGE.needs},
+        output=folders["output"],
+        scratch=folders["scratch"],
+        settings=QUICK,
+        engine="numba",
+    )
+
+
+def test_writes_avatar_motion_and_history(work: Work, evidence: Evidence) -> None:
+    seen = []
+    summary = STAGE.run(replace(work, progress=lambda done, total, note="": seen.append((done, total, note))))
+    assert len(Avatar.load(work.output / "avatar.npz")) == 600 == summary["gaussians"]
+    motion = Motion.load(work.output / "motion.npz")
+    assert motion.frame.tolist() == list(range(0, 30, 3)) and motion.width == 2 * WIDTH
+    posed = load_embedded_body().pose(
+        *(torch.from_numpy(a) for a in (motion.poses, motion.trans, motion.betas))
+    )
+    np.testing.assert_allclose(motion.joints, posed.joints.numpy(), atol=1e-4)
+    assert np.abs(motion.poses - evidence.poses).max() > 1e-3
+    history = json.loads((work.output / "history.json").read_text())
+    assert 2 not in history["frames"]["usable"] and 5 not in history["frames"]["usable"]
+    assert {r["phase"] for r in history["losses"]} >= {"alignment", "silhouettes", "joint", "appearance"}
+    assert json.dumps(summary)
+    assert [done for done, *_ in seen] == sorted(done for done, *_ in seen)
+    assert seen[-1][0] == seen[-1][1] and {"alignment", "joint"} <= {note for *_, note in seen}
+
+
+def test_goes_on_from_its_checkpoint(work: Work) -> None:
+    """After a whole run the checkpoint stands at its end: going on must only write the same again."""
+    STAGE.run(work)
+    first = Avatar.load(work.output / "avatar.npz")
+    steps: list[int] = []
+    STAGE.run(replace(work, progress=lambda done, total, note="": steps.append(done)))
+    assert not steps
+    assert torch.equal(first.means, Avatar.load(work.output / "avatar.npz").means)
+
+
+def test_a_damaged_checkpoint_starts_anew(work: Work) -> None:
+    (work.scratch / CHECKPOINT).write_bytes(b"PK\x03\x04 half a file")
+    STAGE.run(work)
+    assert (work.output / "avatar.npz").exists()
+
+
+def test_checkpoints_replace_each_other_whole(tmp_path: Path) -> None:
+    file = CheckpointFile(tmp_path / "state.pt")
+    assert file.load() is None
+    for value in (1, 2):
+        file.save({"value": value, "tensor": torch.arange(3)})
+    state = file.load()
+    assert state is not None and state["value"] == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_reads_depth_and_landmarks(work: Work) -> None:
+    disparity = np.random.default_rng(0).uniform(100, 200, (FRAMES, 32, 24))
+    np.savez(work.inputs["depth"] / "depth.npz", disparity=disparity)
+    landmarks = np.zeros((2, FRAMES, 33, 3))
+    np.savez(work.inputs["detect"] / "landmarks.npz", image=landmarks, valid=np.zeros((2, FRAMES), bool))
+    STAGE.run(work)
+    assert np.isfinite(Motion.load(work.output / "motion.npz").poses).all()
+
+
+def test_refuses_depth_and_motion_of_other_frames(work: Work, evidence: Evidence) -> None:
+    np.savez(work.inputs["depth"] / "depth.npz", disparity=np.ones((3, 8, 8)))
+    with pytest.raises(InputError, match=r"depth\.npz"):
+        STAGE.run(work)
+    short = _motion(evidence)
+    cut = {name: getattr(short, name)[:4] for name in ("poses", "trans", "frame", "valid")}
+    replace(short, **cut).save(work.inputs["poses"] / "motion.npz")
+    with pytest.raises(InputError, match="4 frames"):
+        STAGE.run(work)
+
+
+def test_refuses_a_motion_of_another_body(work: Work, evidence: Evidence) -> None:
+    replace(_motion(evidence), body="smpl").save(work.inputs["poses"] / "motion.npz")
+    with pytest.raises(InputError, match="smpl"):
+        STAGE.run(work)
+
+
+def test_names_a_missing_picture(work: Work) -> None:
+    (work.inputs["masks"] / "000004.png").unlink()
+    with pytest.raises(StageError, match=r"000004\.png"):
+        STAGE.run(work)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_cuda_without_a_device_is_an_input_error() -> None:
+    assert STAGE.engine(OptimizeSettings()) == "numba"
+    with pytest.raises(InputError, match="CUDA"):
+        STAGE.engine(OptimizeSettings(device="cuda"))
