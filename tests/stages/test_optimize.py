@@ -13,7 +13,8 @@ from models.avatar import Avatar, Evidence
 from models.body import Motion, load_embedded_body
 from models.errors import InputError, StageError
 from stages.base import Work
-from stages.optimize import CHECKPOINT, STAGE, CheckpointFile, OptimizeSettings
+from stages.optimize import STAGE, OptimizeSettings
+from stages.optimize.learning import CHECKPOINT, CheckpointFile
 from tests.models.avatar.scenes import HEIGHT, WIDTH, filmed
 
 FRAMES = 10
