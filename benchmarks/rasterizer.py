@@ -10,7 +10,6 @@ import argparse
 import math
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -122,7 +121,7 @@ def step(scene: Scene, engine: str) -> Callable[[], object]:
     return lambda: torch.autograd.grad(render(*inputs, *scene[4:], engine=engine), inputs, upstream)
 
 
-def twin_ms(scene: Scene, rows: int = 2, samples: int = 8) -> float:
+def twin_seconds(scene: Scene, rows: int = 2, samples: int = 8) -> float:
     """The twin's forward and backward, estimated from strips: all at once takes too much memory."""
     total = 0.0
     for top in range(0, scene.height, scene.height // samples):
@@ -131,7 +130,7 @@ def twin_ms(scene: Scene, rows: int = 2, samples: int = 8) -> float:
         start = time.perf_counter()
         call()
         total += time.perf_counter() - start
-    return 1000 * total * scene.height / (rows * samples)
+    return total * scene.height / (rows * samples)
 
 
 def similarity(scene: Scene, measure: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], object]:
@@ -160,7 +159,9 @@ def time_huge() -> list[float]:
 
 
 def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """This process's peak resident memory (Linux); getrusage's would begin with the parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def in_new_process(name: str, cache: str) -> list[float]:
@@ -182,7 +183,7 @@ def row(scene: Scene, threads: int) -> str:
         similarity(scene, _by_convolution),
     ]
     numbers = " | ".join(f"{best_ms(call):.1f}" for call in calls)
-    twin = f"{twin_ms(scene):,.0f}" if threads == 1 else ""
+    twin = f"{twin_seconds(scene):,.0f} s" if threads == 1 else ""
     return f"| {len(scene.means):,} at {scene.width}x{scene.height} | {threads} | {numbers} | {twin} |"
 
 
@@ -192,7 +193,8 @@ def report() -> str:
         (first,), (later,) = (in_new_process("time_first_call", cache) for _ in range(2))
         seconds, peak, before = in_new_process("time_huge", cache)
     return f"""{cpu_name()}, {len(os.sched_getaffinity(0))} cores; Python {platform.python_version()}, \
-torch {torch.__version__}, numba {numba.__version__}. Milliseconds, the fastest of repeated calls.
+torch {torch.__version__}, numba {numba.__version__}. Milliseconds, the fastest of repeated calls;
+the machine was shared, with a load average of {os.getloadavg()[0]:.1f} at the end.
 
 | scene | threads | forward | forward + backward | SSIM + gradient | the same by torch | twin |
 |---|---|---|---|---|---|---|
