@@ -38,8 +38,8 @@ ERRORS = (
 
 HEADER = f"""# Poses from nothing but the video
 
-`python benchmarks/poses.py`, one thread, {platform.machine()}; on a machine with other work the seconds are
-upper bounds.
+`python benchmarks/poses.py`, one thread, {platform.machine()}; times are of the processor, all threads
+together, since other work ran beside it.
 
 Sequences with known truth: MPJPE, PA-MPJPE, camera space, and camera space with one scale removed (mm);
 acceleration error (mm per frame squared); reprojection (per cent of the body's height in the picture);
@@ -62,15 +62,15 @@ def measure(video: Path, focal: float | None, truth: np.ndarray | None) -> dict[
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run_stage(frames.STAGE, folder, video=video, focal=focal)
-        begun = time.perf_counter()
+        begun = time.process_time()
         run_stage(detect.STAGE, folder)
-        found = time.perf_counter()
+        found = time.process_time()
         clip = frames.Frames.load(folder / "frames")
         landmarks = Landmarks.load(folder / "detect" / "landmarks.npz")
         body = load_embedded_body()
-        loaded = time.perf_counter()
+        loaded = time.process_time()
         fit = fit_poses(landmarks, clip.K, clip.fps, body)
-        fitted = time.perf_counter()
+        fitted = time.process_time()
     tall = fit.height * clip.K[1, 1] / fit.joints[:, 0, 2]
     row = {
         "frames": len(clip),

@@ -32,7 +32,7 @@ IMAGE_SCALE = 0.12  # metres at the person's depth; landmarks further off count 
 BONE_WEIGHT, BONE_SCALE = 0.1, 0.5
 # BlazePose's limbs reach half as far towards or away from the camera as the true ones, on the right side.
 START_STRETCH = 2.0
-SMOOTHNESS, ROOT_SMOOTHNESS = 60.0, 4.0
+SMOOTHNESS, ROOT_SMOOTHNESS = 75.0, 4.0
 PRIOR_WEIGHT, LIMIT_WEIGHT, SHAPE_WEIGHT = 0.2, 0.3, 0.02
 FLOOR_WEIGHT, FLOOR_SCALE, FLOOR_SOFTNESS = 0.6, 0.2, 0.03  # the last two in metres
 BALANCE_WEIGHT, BALANCE_SCALE = 0.3, 0.2  # metres
