@@ -98,15 +98,21 @@ def _through_camera(motion: Motion, frames: Frames) -> Motion:
 
     The pelvis keeps its place and size in the picture, at another depth if the focal lengths differ.
     """
+    joints = np.asarray(motion.joints, np.float64)
+    pelvis = joints[:, 0]
+    if (pelvis[:, 2] <= 0).any():
+        raise InputError(
+            f"The motion has the person behind the camera in frame {motion.frame[pelvis[:, 2].argmin()]}.",
+            "Its trans must be in the camera's space: x right, y down, z forward.",
+        )
     size = np.array([frames.source_width / motion.width, frames.source_height / motion.height, 1.0])
     own, clip = size[:, None] * motion.K, frames.K_source
-    pelvis = np.asarray(motion.joints[:, 0] if motion.joints is not None else motion.trans, np.float64)
     ray = pelvis / pelvis[:, 2:] @ (np.linalg.inv(clip) @ own).T
     shift = ray * pelvis[:, 2:] * (clip[1, 1] / own[1, 1]) - pelvis
     return replace(
         motion,
         trans=(motion.trans + shift).astype(np.float32),
-        joints=None if motion.joints is None else (motion.joints + shift[:, None]).astype(np.float32),
+        joints=(joints + shift[:, None]).astype(np.float32),
         K=clip,
         width=frames.source_width,
         height=frames.source_height,

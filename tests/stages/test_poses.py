@@ -132,6 +132,14 @@ def test_a_foreign_motion_is_put_on_the_embedded_body(
     np.testing.assert_allclose(motion.joints[:, 0], own.joints[:, 0], atol=1e-5)
 
 
+def test_a_motion_behind_the_camera_is_refused(
+    inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path
+) -> None:
+    path = users(tmp_path / "mine.npz", COUNT, trans=-np.ones((COUNT, 3), np.float32), joints=None)
+    with pytest.raises(InputError, match="behind the camera in frame 0"):
+        call_stage(STAGE, PosesSettings(file=path), **inputs)
+
+
 def test_a_damaged_motion_is_refused(inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path) -> None:
     (tmp_path / "mine.npz").write_bytes(b"PK no zip")
     with pytest.raises(InputError, match=r"mine\.npz"):
