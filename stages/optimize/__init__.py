@@ -15,7 +15,7 @@ class OptimizeSettings(Settings, OptimiserSettings):
     """The `optimize` section of the configuration."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
-    body_model: Path | None = Field(None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body")
+    body: Path | None = Field(None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body")
 
 
 def engine(settings: OptimizeSettings) -> str:

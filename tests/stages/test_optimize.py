@@ -42,7 +42,7 @@ def _motion(evidence: Evidence) -> Motion:
         poses=evidence.poses,
         trans=evidence.trans,
         betas=evidence.betas,
-        K=2 * evidence.K,
+        K=np.diag([2, 2, 1]) @ evidence.K,
         frame=3 * np.arange(FRAMES),
         fps=evidence.fps,
         width=2 * WIDTH,
@@ -66,7 +66,8 @@ def work(evidence: Evidence, tmp_path: Path) -> Work:
         folders["frames"] / "frames.npz",
         times=np.arange(FRAMES) / evidence.fps,
         fps=evidence.fps,
-        K=evidence.K,
+        width=WIDTH,
+        height=HEIGHT,
     )
     np.savez(folders["detect"] / "subject.npz", valid=np.arange(FRAMES) != 2)
     np.savez(folders["masks"] / "masks.npz", valid=np.arange(FRAMES) != 5)
