@@ -132,7 +132,7 @@ def align(
     """
     w, rates = settings.weights, settings.rates
     with torch.no_grad():
-        trajectory.direction += boxes.median_offset(trajectory(slice(None)), trajectory.betas)
+        trajectory.direction.add_(boxes.median_offset(trajectory(slice(None)), trajectory.betas))
     optimiser = torch.optim.Adam(
         [
             {"params": [trajectory.turns], "lr": rates.rotation},

@@ -1,8 +1,9 @@
 """The avatar: canonical Gaussians with the skeleton that moves them, on disk and in memory."""
 
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,8 +57,12 @@ class Avatar:
 
     def to(self, device: torch.device | str) -> "Avatar":
         """The same avatar with its tensors on `device`."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Avatar(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()})
+        moved: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                moved[field.name] = value.to(device)
+        return replace(self, **moved)
 
     def pose(self, poses: Tensor, trans: Tensor) -> PosedGaussians:
         """The Gaussians of one pose, in the motion's camera space.
@@ -119,12 +124,14 @@ class Avatar:
 
     def save(self, path: Path) -> None:
         """Writes the avatar as one .npz that needs nothing else to be loaded."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain = {
-            k: v.detach().cpu().numpy() if isinstance(v, Tensor) else np.array(v) for k, v in arrays.items()
-        }
+        stored: dict[str, Any] = {"format": np.array(FORMAT), "version": np.array(VERSION)}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            stored[field.name] = (
+                value.detach().cpu().numpy() if isinstance(value, Tensor) else np.array(value)
+            )
         with path.open("wb") as file:
-            np.savez_compressed(file, format=np.array(FORMAT), version=np.array(VERSION), **plain)
+            np.savez_compressed(file, **stored)
 
     @classmethod
     def load(cls, path: Path) -> "Avatar":

@@ -43,7 +43,9 @@ class Coupling:
         if w.margin:
             total = total + w.margin * (g.offsets.norm(dim=1) - self.margin).clamp_min(0).square().mean()
         if w.laplacian:
-            total = total + w.laplacian * self._roughness()
+            total = total + w.laplacian * self._roughness(g.offsets)
+        if w.color_laplacian:
+            total = total + w.color_laplacian * self._roughness(g.colors)
         if w.offset:
             total = total + w.offset * g.offsets.square().sum(1).mean()
         if w.scale_bounds:
@@ -58,10 +60,9 @@ class Coupling:
             total = total + w.surface * (1 - normals.abs()).mean()
         return total
 
-    def _roughness(self) -> Tensor:
-        """Mean squared distance of an offset from the mean of its neighbours' offsets."""
-        energy = cast(Tensor, _QuadraticForm.apply(self.gaussians.offsets, self.laplacian))
-        return energy / len(self.gaussians)
+    def _roughness(self, values: Tensor) -> Tensor:
+        """Mean squared distance of a value (N,3) from the mean of its neighbours' values."""
+        return cast(Tensor, _QuadraticForm.apply(values, self.laplacian)) / len(values)
 
     def _uncovered(self) -> Tensor:
         """How far the nearest Gaussian is beyond the margin, over the surface points."""
@@ -86,9 +87,9 @@ class _QuadraticForm(torch.autograd.Function):
         return (x * product).sum()
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
         (product,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return 2 * gradient * product, None
+        return 2 * gradients[0] * product, None
 
 
 def _laplacian_energy(nearest: np.ndarray) -> Tensor:

@@ -6,10 +6,11 @@ from torch import Tensor
 
 from models.avatar.avatar import Avatar
 from models.avatar.observations import Crops
+from models.avatar.posing import PosedGaussians
 from models.metrics.image import agreement
 from models.rasterizer import render
 
-SEEN = 0.1  # pixels of weight that a Gaussian must have in a frame to count as seen
+SEEN = 0.1  # of a Gaussian's weight with nothing before it; neighbours share a pixel by three or four
 
 
 @torch.no_grad()
@@ -35,7 +36,8 @@ def figures(
 def coverage(avatar: Avatar, poses: Tensor, trans: Tensor, crops: Crops, frames: list[int]) -> Tensor:
     """The share of the frames in which each Gaussian was seen, (N,).
 
-    The picture's derivative by a Gaussian's colour is the weight that it had in the picture.
+    The picture's derivative by a Gaussian's colour is the weight that it had in the picture. It counts as
+    seen where that is a fair part of what it would have alone: a little shines through everywhere.
     """
     seen = torch.zeros(len(avatar), device=avatar.means.device)
     for t in frames:
@@ -46,5 +48,19 @@ def coverage(avatar: Avatar, poses: Tensor, trans: Tensor, crops: Crops, frames:
             posed.means, posed.covariances, colors, posed.opacities, crop.K, crop.width, crop.height
         )
         (weight,) = torch.autograd.grad(drawn.color[..., 0].sum(), colors)
-        seen += weight[:, 0] > SEEN
+        seen += weight[:, 0] > SEEN * unoccluded(posed, crop.K)
     return seen / max(len(frames), 1)
+
+
+def unoccluded(posed: PosedGaussians, K: Tensor) -> Tensor:
+    """The weight in pixels, (N,), that each Gaussian would have alone: 2 pi opacity sqrt(det C).
+
+    C is its covariance on the image, to which the renderer adds 0.3 px^2 along both axes.
+    """
+    x, y, z = posed.means.unbind(-1)
+    z, zero = z.clamp_min(0.1), torch.zeros_like(x)
+    across = K[0, 0] * torch.stack((1 / z, zero, -x / z**2), dim=-1)
+    down = K[1, 1] * torch.stack((zero, 1 / z, -y / z**2), dim=-1)
+    projection = torch.stack((across, down), dim=-2)
+    flat = projection @ posed.covariances @ projection.mT + 0.3 * torch.eye(2, device=z.device)
+    return 2 * torch.pi * posed.opacities * torch.linalg.det(flat).clamp_min(0).sqrt()

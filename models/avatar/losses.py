@@ -22,9 +22,11 @@ def smoothness(joints: Tensor, fps: float) -> Tensor:
 
     sqrt(a^2 + floor) of the second differences a in metres: a squared one flattens fast motion. The second
     difference of one and the same motion falls with the square of the frame rate, that of noise does not
-    fall; a is scaled by the square root of the two, fps / 15.
+    fall. Above 15 frames a second a is scaled by the rate, half way between the two; below, where motion
+    outweighs noise, by its square.
     """
-    second = (joints[2:] - 2 * joints[1:-1] + joints[:-2]) * (fps / REFERENCE_FPS)
+    rate = fps / REFERENCE_FPS
+    second = (joints[2:] - 2 * joints[1:-1] + joints[:-2]) * (rate * min(rate, 1.0))
     return (second.square().sum(-1) + ACCELERATION_FLOOR).sqrt().mean()
 
 

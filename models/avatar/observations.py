@@ -92,7 +92,7 @@ def mask_boxes(masks: Sequence[NDArray[np.uint8]], valid: NDArray[np.bool_]) -> 
     A mask that is empty, tiny, or fills the picture says nothing about the person.
     """
     boxes = np.full((len(valid), 4), np.nan)
-    for t in np.flatnonzero(valid):
+    for t in np.flatnonzero(valid).tolist():
         inside = masks[t] >= INSIDE
         if not inside.any() or inside.mean() > LARGEST_SHARE:
             continue

@@ -10,6 +10,7 @@ from torch import Tensor
 from models.avatar import initial
 from models.avatar.alignment import Boxes, align, with_height
 from models.avatar.avatar import Avatar
+from models.avatar.completion import completed
 from models.avatar.depth import SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
@@ -228,13 +229,13 @@ class _Optimisation:
         while phase.step_number < plan.steps:
             phase.step()
             if phase.step_number % REPORT_EVERY == 0 or phase.step_number == plan.steps:
-                record = {"phase": plan.name, "step": phase.step_number, **phase.losses.read()}
-                if not np.isfinite(record["total"]):
+                means = phase.losses.read()
+                if not np.isfinite(means["total"]):
                     raise StageError(
                         f"The optimisation diverged in the phase '{plan.name}'.",
                         "Look at the initial poses and masks; lower the learning rates (optimize.rates).",
                     )
-                state.losses.append(record)
+                state.losses.append({"phase": plan.name, "step": phase.step_number, **means})
             self._tell(plan.name)
             if phase.step_number % SAVE_EVERY == 0 and phase.step_number < plan.steps:
                 self._save(state, phase.state_dict())
@@ -295,7 +296,7 @@ class _Optimisation:
         return [frames[int((i + 0.5) * len(frames) / count)] for i in range(count)]
 
     def _crops(self, pixels: int, frames: list[int]) -> Crops:
-        return Crops(self.evidence, self.boxes, frames, pixels, self.device)
+        return Crops(self.evidence, self.boxes, np.array(frames, np.int64), pixels, self.device)
 
     def _landmarks(self) -> Landmarks | None:
         if self.evidence.landmarks is None:
@@ -319,8 +320,8 @@ class _Optimisation:
             drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms[0], crop)
             assert crop.depth is not None and crop.trusted is not None
             inside = crop.trusted & (drawn.alpha > SOLID)
-            values = crop.depth[inside], 1 / drawn.depth[inside].clamp_min(0.1)
-            pairs.append(tuple(v.double().cpu().numpy() for v in values))
+            inverse = 1 / drawn.depth[inside].clamp_min(0.1)
+            pairs.append((crop.depth[inside].double().cpu().numpy(), inverse.double().cpu().numpy()))
         state.slope = fit_slope(pairs)
         if state.slope is None:
             state.warnings.append("The depth maps contradict the silhouettes and were not used.")
@@ -355,7 +356,7 @@ class _Optimisation:
         avatar = self._avatar(state)
         training = self._plan("appearance", state)
         seen = coverage(avatar, poses, trans, training.fine, training.frames)
-        avatar = replace(avatar, coverage=seen).to("cpu")
+        avatar = completed(replace(avatar, coverage=seen).to("cpu"))
         history = {
             "losses": state.losses,
             "warnings": state.warnings,

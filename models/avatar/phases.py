@@ -113,7 +113,7 @@ class Phase:
         g, trajectory = scene.gaussians, scene.trajectory
         rows = torch.tensor([rates.rotation] * 72 + [rates.direction] * 2 + [rates.distance], device=device)
         self.motion_adam = RowAdam(trajectory.updates, rows)
-        groups = []
+        groups: list[dict[str, Any]] = []
         if plan.moves_avatar:
             groups += [
                 {"params": [g.offsets], "lr": rates.offset},
@@ -179,7 +179,7 @@ class Phase:
         if plan.moves_motion:
             share = w.rendered_priors
             terms["plausibility"] = plausibility(
-                body, scene.fps, share * w.smoothness, share * w.rotation_prior
+                body, scene.fps, w.rendered_smoothness * w.smoothness, share * w.rotation_prior
             )
             terms["size"] = self._size()
             if scene.landmarks is not None and w.landmarks:

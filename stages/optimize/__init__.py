@@ -14,8 +14,12 @@ from stages.base import Settings, Stage, Work
 class OptimizeSettings(Settings, OptimiserSettings):
     """The `optimize` section of the configuration."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
-    body: Path | None = Field(None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto: cuda where there is one"
+    )
+    body: Path | None = Field(
+        default=None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body"
+    )
 
 
 def engine(settings: OptimizeSettings) -> str:

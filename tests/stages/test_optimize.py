@@ -42,7 +42,7 @@ def _motion(evidence: Evidence) -> Motion:
         poses=evidence.poses,
         trans=evidence.trans,
         betas=evidence.betas,
-        K=np.diag([2, 2, 1]) @ evidence.K,
+        K=np.diag((2, 2, 1)) @ evidence.K,
         frame=3 * np.arange(FRAMES),
         fps=evidence.fps,
         width=2 * WIDTH,

@@ -8,7 +8,10 @@ from models.avatar.surface import spread
 from models.body import BodyModel
 from models.body.rotations import quaternion_to_matrix
 
-OFF = dict.fromkeys(("margin", "laplacian", "offset", "scale_bounds", "coverage", "flatness", "surface"), 0.0)
+OFF = dict.fromkeys(
+    ("margin", "laplacian", "color_laplacian", "offset", "scale_bounds", "coverage", "flatness", "surface"),
+    0.0,
+)
 
 
 @pytest.fixture
@@ -50,6 +53,13 @@ def test_laplacian_is_zero_for_a_common_offset_and_has_the_right_derivative(gaus
         gaussians.offsets += step
     slope = (_cost(gaussians, "laplacian") - before) / 1e-3
     assert slope == pytest.approx(float(gaussians.offsets.grad.norm()), rel=0.05)
+
+
+def test_colour_laplacian_sees_speckles_and_not_a_plain_colour(gaussians: Gaussians) -> None:
+    assert _cost(gaussians, "color_laplacian") < 1e-9
+    with torch.no_grad():
+        gaussians.colors[::7] = 1.0
+    assert _cost(gaussians, "color_laplacian") > 0.01
 
 
 def test_sizes_are_free_inside_their_range(gaussians: Gaussians) -> None:

@@ -31,3 +31,12 @@ def test_rotation_prior_levels_off_and_is_stiffer_on_hands() -> None:
 def test_geman_mcclure_is_bounded_and_quadratic_near_zero() -> None:
     values = geman_mcclure(torch.tensor([0.01, 1.0, 1e4]))
     torch.testing.assert_close(values, torch.tensor([1e-4, 0.5, 1.0]), rtol=1e-3, atol=0)
+
+
+def test_smoothness_of_one_motion_hardly_depends_on_a_low_frame_rate() -> None:
+    def cost(fps: float) -> float:
+        seconds = torch.arange(0, 4, 1 / fps)
+        swing = 0.3 * torch.sin(2 * torch.pi * 0.4 * seconds)
+        return float(smoothness(swing[:, None, None].expand(-1, 24, 3), fps))
+
+    assert 0.7 < cost(7.5) / cost(15.0) < 1.4
