@@ -205,7 +205,7 @@ def steps_per_second(evidence: Evidence, count: int, height: int, width: int, st
     frames = np.arange(len(evidence))
     crops = Resized(Crops(evidence, boxes, frames, height, torch.device("cpu")), height, width)
     scene = Scene(trajectory, gaussians, evidence.fps, settings, None, None, False, None)
-    plan = Plan("joint", 10_000, frames.tolist(), crops, crops, 0, True, True, True, seed=0)
+    plan = Plan("joint", 10_000, frames.tolist(), crops, crops, 0, True, True, True, True, seed=0)
     phase = Phase(scene, plan)
     for _ in range(5):
         phase.step()

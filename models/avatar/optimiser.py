@@ -1,5 +1,6 @@
 """The joint optimisation of avatar and motion: its phases in order, its result."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from models.avatar import initial
 from models.avatar.alignment import Boxes, align, with_height
 from models.avatar.avatar import Avatar
-from models.avatar.completion import completed
+from models.avatar.completion import HARDLY, completed
 from models.avatar.depth import SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
@@ -23,6 +24,7 @@ from models.avatar.trajectory import Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
+CHECKPOINT_VERSION = 1  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
@@ -30,6 +32,7 @@ REPORT_EVERY = 25  # steps
 SAVE_EVERY = 200  # steps
 OUTLINE_POINTS = 1500  # on the surface, whose outermost ones make the body's box
 DEPTH_FRAMES = 60  # at most, for the slope of the depth maps
+MUCH_UNSEEN = 0.3  # of the Gaussians
 FIT_STEPS = 25  # for each held-out frame
 
 
@@ -140,6 +143,8 @@ class _Optimisation:
 
     def run(self) -> Result:
         saved = self.checkpoint.load() if self.checkpoint else None
+        if saved is not None and saved.get("task") != self._task():
+            saved = None
         phase_state = None
         if saved is None:
             state = self._fresh()
@@ -275,6 +280,7 @@ class _Optimisation:
             fine=fine,
             coarse_until=round(settings.coarse_share * settings.joint_steps) if joint else 0,
             moves_motion=name != "appearance",
+            moves_shape=name in ("silhouettes", "joint"),
             moves_avatar=name in ("joint", "appearance"),
             uses_color=name != "silhouettes",
             seed=settings.seed + len(name),
@@ -334,6 +340,7 @@ class _Optimisation:
         plain = {k: v for k, v in vars(state).items() if k not in ("trajectory", "gaussians")}
         self.checkpoint.save(
             {
+                "task": self._task(),
                 "state": plain,
                 "gaussian_count": len(state.gaussians),
                 "trajectory": state.trajectory.state_dict(),
@@ -341,6 +348,15 @@ class _Optimisation:
                 "phase_state": phase,
             }
         )
+
+    def _task(self) -> str:
+        """Names the optimisation that a checkpoint belongs to: settings and evidence, all but pixels."""
+        evidence = self.evidence
+        digest = hashlib.sha256(f"{CHECKPOINT_VERSION} {self.settings!r} {evidence.fps}".encode())
+        arrays = (evidence.poses, evidence.trans, evidence.betas, evidence.K, evidence.posed, self.boxes)
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def _restored(self, saved: dict[str, Any]) -> tuple[_State, dict[str, Any] | None]:
         state = replace(self._fresh(), gaussians=self._gaussians(saved["gaussian_count"]), **saved["state"])
@@ -366,9 +382,20 @@ class _Optimisation:
                 "dropped": state.dropped,
             },
             "depth_slope": state.slope,
+            "size_from": self._size_from(),
+            "hardly_seen": float((avatar.coverage <= HARDLY).float().mean()),
             "held_out": self._comparison(state),
         }
+        if history["hardly_seen"] > MUCH_UNSEEN:
+            share = round(100 * history["hardly_seen"])
+            state.warnings.append(f"{share} % of the body was hardly ever seen; its colours are guesses.")
         return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history)
+
+    def _size_from(self) -> str:
+        """What decides between small and near, tall and far."""
+        if self.settings.height:
+            return "given height"
+        return "metric depth" if self._metric() else "population prior"
 
     @torch.no_grad()
     def _avatar(self, state: _State) -> Avatar:

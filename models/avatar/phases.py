@@ -64,7 +64,7 @@ class Plan:
         frames: that supply evidence.
         crops: pictures of them, coarse ones up to the step `coarse_until`, then fine.
         coarse, fine: the pictures.
-        moves_motion, moves_avatar: what is optimised.
+        moves_motion, moves_shape, moves_avatar: what is optimised; the shape is the avatar's and the motion's.
         uses_color: whether colour and depth count, or the silhouette alone.
         seed: of frame order and backgrounds.
     """
@@ -76,6 +76,7 @@ class Plan:
     fine: Crops
     coarse_until: int
     moves_motion: bool
+    moves_shape: bool
     moves_avatar: bool
     uses_color: bool
     seed: int
@@ -123,7 +124,7 @@ class Phase:
                 {"params": [g.opacity_logits], "lr": rates.opacity},
             ]
         if plan.moves_motion:
-            groups.append({"params": [trajectory.betas], "lr": rates.shape})
+            groups.append({"params": [trajectory.betas], "lr": rates.shape if plan.moves_shape else 0.0})
         for parameter in (*g.parameters(), *trajectory.parameters()):
             parameter.requires_grad_(False)
             parameter.grad = None

@@ -164,5 +164,6 @@ def _summary(result: Result, evidence: Evidence) -> dict[str, Any]:
         "frames": len(evidence),
         "held_out": history["held_out"],
         "depth": history["depth_slope"] is not None or evidence.depth is not None,
+        "size_from": history["size_from"],
         "warnings": history["warnings"],
     }

@@ -65,6 +65,8 @@ def test_poses_get_better_and_the_avatar_looks_right(
     finite = (result.poses, result.trans, result.joints, result.betas, result.avatar.means)
     assert all(torch.isfinite(a).all() for a in finite)
     assert len(result.avatar) == 1000
+    assert result.history["size_from"] == "population prior"
+    assert any("hardly ever seen" in warning for warning in result.history["warnings"])
     joint = [r["l1"] for r in result.history["losses"] if r["phase"] == "joint"]
     assert joint[-1] < 0.5 * joint[0]
 
@@ -97,6 +99,17 @@ def test_a_killed_run_goes_on_to_the_same_result(
     assert torch.equal(resumed.avatar.colors, result.avatar.colors)
     assert torch.equal(resumed.avatar.means, result.avatar.means)
     assert resumed.history == result.history
+
+
+def test_a_checkpoint_of_another_task_is_not_picked_up(
+    evidence: Evidence, body: BodyModel, tmp_path: Any
+) -> None:
+    with pytest.raises(Interrupted):
+        optimise(evidence, body, SHORT, checkpoint=Memory(tmp_path / "state.pt", die_after=2))
+    other = SHORT.model_copy(update={"seed": 1})
+    fresh = optimise(evidence, body, other)
+    mixed = optimise(evidence, body, other, checkpoint=Memory(tmp_path / "state.pt"))
+    assert torch.equal(fresh.poses, mixed.poses)
 
 
 SHORT = QUICK.model_copy(
