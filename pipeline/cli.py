@@ -61,6 +61,7 @@ def run(
     depth: Annotated[Path | None, typer.Option(help="Depth of your own, npz.")] = None,
     person: Annotated[int | None, typer.Option(help="Whom to follow, by the number in tracks.json.")] = None,
     height: Annotated[float | None, typer.Option(help="The person's height in metres.")] = None,
+    body: Annotated[Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.")] = None,
     focal: Annotated[
         float | None, typer.Option(help="The camera's focal length in pixels of the video.")
     ] = None,
@@ -73,7 +74,7 @@ def run(
     """Make the avatar and the motion from a video, doing only what is missing or out of date."""
     options = {
         "device": device, "poses": poses, "masks": masks, "depth": depth,
-        "person": person, "height": height, "focal": focal,
+        "person": person, "height": height, "body": body, "focal": focal,
     }  # fmt: skip
     video = video.expanduser().absolute()
     place = Workspace(workspace or default_folder(video))

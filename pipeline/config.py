@@ -33,6 +33,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "depth": ("depth.file",),
     "person": ("detect.person",),
     "height": ("poses.height", "optimize.height"),
+    "body": ("poses.body", "optimize.body", "export.body"),
     "focal": ("frames.focal",),
 }
 _DEEPEST = 8  # of nested keys that are looked at; an alias in YAML may refer to itself

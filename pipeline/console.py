@@ -13,6 +13,7 @@ from pipeline.chain import State, Step
 from pipeline.workspace import Manifest
 
 _QUIET_SECONDS = 30.0  # between two plain lines about the same stage
+_TELLING = 0.05  # share of the work before which its speed says nothing about the rest
 
 
 def say(text: str, console: Console | None = None) -> None:
@@ -107,8 +108,9 @@ class Lines:
         if now - self._told < _QUIET_SECONDS or not 0 < done < total:
             return
         self._told = now
-        left = (now - self._began) * (total - done) / done
-        say(f"{step.stage.name}: {100 * done // total} %, about {duration(left)} left", self._console)
+        left = duration((now - self._began) * (total - done) / done)
+        guess = f", about {left} left" if done >= _TELLING * total else ""
+        say(f"{step.stage.name}: {100 * done // total} %{guess}", self._console)
 
     def finished(self, step: Step, manifest: Manifest) -> None:
         say(f"{step.stage.name}: done, {_outcome(manifest)}", self._console)

@@ -2,7 +2,8 @@
 
 The unknowns are every frame's joint rotations and translation, and one shape for the clip. They are fitted
 to where the landmarks lie in the picture and to the directions of the bones between the landmarks in 3D,
-with smoothness over time, a prior pose, joint limits, and a floor that the lower foot stands on.
+with smoothness over time, a prior pose, joint limits, and a floor that the lower foot stands on and over
+which the body keeps its balance.
 """
 
 import itertools
@@ -31,9 +32,11 @@ IMAGE_SCALE = 0.12  # metres at the person's depth; landmarks further off count 
 BONE_WEIGHT, BONE_SCALE = 0.1, 0.5
 # BlazePose's limbs reach half as far towards or away from the camera as the true ones, on the right side.
 START_STRETCH = 2.0
-SMOOTHNESS, ROOT_SMOOTHNESS = 60.0, 4.0
+SMOOTHNESS, ROOT_SMOOTHNESS = 75.0, 4.0
 PRIOR_WEIGHT, LIMIT_WEIGHT, SHAPE_WEIGHT = 0.2, 0.3, 0.02
 FLOOR_WEIGHT, FLOOR_SCALE, FLOOR_SOFTNESS = 0.6, 0.2, 0.03  # the last two in metres
+BALANCE_WEIGHT, BALANCE_SCALE = 0.3, 0.2  # metres
+LEVEL_WEIGHT = 1.0
 
 _JOINT = {name: i for i, name in enumerate(JOINT_NAMES)}
 # How firmly each joint is held to its usual angle.
@@ -302,7 +305,7 @@ class _Problem:
             + self._smoothness(joints, size)
             + self._anatomy()
             + SHAPE_WEIGHT * self.betas.square().sum()
-            + FLOOR_WEIGHT * self._floor_loss(landmarks, widening)
+            + self._floor_loss(landmarks, widening)
         )
 
     def _pose(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -331,13 +334,23 @@ class _Problem:
         return PRIOR_WEIGHT * usual.mean() + LIMIT_WEIGHT * _limit_loss(self.angles)
 
     def _floor_loss(self, landmarks: Tensor, widening: float) -> Tensor:
-        """In most frames the lower foot stands on one plane, in all of them no foot is below it."""
+        """Mostly the lower foot stands on one plane, and the trunk is above the feet; no foot is below it.
+
+        The plane is free but for a pull towards level in a camera held upright. A camera that moves has no
+        such plane in its own space; the robust terms then let go.
+        """
         normal = torch.nn.functional.normalize(self.floor[:3], dim=0)
         heights = landmarks[:, sites.FEET] @ normal + self.floor[3]
         lowest = -FLOOR_SOFTNESS * torch.logsumexp(-heights / FLOOR_SOFTNESS, 1)
         below = torch.relu(-heights).square()
         stands = _robust(lowest.square(), FLOOR_SCALE, widening).mean()
-        return stands + _robust(below, FLOOR_SCALE, widening).sum(-1).mean()
+        sinks = _robust(below, FLOOR_SCALE, widening).sum(-1).mean()
+        # BlazePose sees those who stand as leaning towards the camera, which the picture hardly contradicts.
+        lean = landmarks[:, sites.TORSO].mean(1) - landmarks[:, sites.FEET].mean(1)
+        aside = lean - (lean @ normal)[:, None] * normal
+        leans = _robust(aside.square().sum(-1), BALANCE_SCALE, widening).mean()
+        tilt = normal[0].square() + normal[2].square()
+        return FLOOR_WEIGHT * (stands + sinks) + BALANCE_WEIGHT * leans + LEVEL_WEIGHT * tilt
 
     def _start_translation(self, landmarks: Tensor) -> Tensor:
         """(F, 3) where the posed body, standing at the origin, must go to look as seen: linear least squares.

@@ -243,7 +243,9 @@ def _warp(image: NDArray, transform: NDArray, size: tuple[int, int]) -> NDArray:
     shrink = min(1.0, float(np.sqrt(abs(np.linalg.det(transform[:2, :2])))))
     if shrink < 0.8:
         height, width = image.shape[:2]
-        image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        # A size, not factors: with these OpenCV keeps the factor and cuts the last pixel.
+        smaller = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+        image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
         transform = transform @ np.diag([width / image.shape[1], height / image.shape[0], 1.0])
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     matrix = (np.linalg.inv(half) @ transform @ half)[:2]

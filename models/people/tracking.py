@@ -19,7 +19,7 @@ HIPS_STEP_FPS = 15.0  # below this frame rate a step may be longer
 STEP_LIMIT = 0.8  # radii, however long the gap
 START_SCORE = 0.6  # a less sure detection may continue a track but not start one
 DETECT_SECONDS = 0.3  # a newcomer is seen within this time
-MIN_FRAMES = 3  # a person seen more briefly is a false alarm
+MIN_FRAMES, MIN_SECONDS = 3, 0.5  # a person seen more briefly is a false alarm
 FORBIDDEN = 1e6
 
 
@@ -139,6 +139,7 @@ class Tracker:
         self._step = HIPS_STEP * max(1.0, HIPS_STEP_FPS / fps)
         self._gap = max(1.0, GAP_SECONDS * fps)
         self._detect_every = max(1, round(DETECT_SECONDS * fps))
+        self._brief = max(MIN_FRAMES, MIN_SECONDS * fps)
         self._frames = 0
         self._tracks: list[Track] = []
 
@@ -173,7 +174,8 @@ class Tracker:
 
     def tracks(self) -> list[Track]:
         """Everybody followed so far, most prominent first; brief false alarms are left out."""
-        lasting = [t for t in self._tracks if len(t.frames) >= min(MIN_FRAMES, self._frames)]
+        needed = min(self._brief, self._frames / 2)
+        lasting = [t for t in self._tracks if len(t.frames) >= needed]
         return sorted(lasting, key=lambda t: -t.prominence)
 
     def _assign(self, tracks: list[Track], detections: Sequence[Detection], frame: int) -> list[Detection]:

@@ -219,11 +219,11 @@ def _absorb(transmittance, alpha):
     A pixel is finished by the splat that would take it to MIN_TRANSMITTANCE, which does not count any more;
     from then on its transmittance is kept negated.
     """
-    after = transmittance - transmittance * alpha
+    weight = alpha * transmittance
+    after = transmittance - weight
     goes_on = after > np.float32(MIN_TRANSMITTANCE)
-    weight = where(goes_on, alpha * transmittance, np.float32(0))
     stopped = where(transmittance > np.float32(0), -np.float32(1) * transmittance, transmittance)
-    return weight, where(goes_on, after, stopped)
+    return where(goes_on, weight, np.float32(0)), where(goes_on, after, stopped)
 
 
 @compiled

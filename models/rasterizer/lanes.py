@@ -1,9 +1,9 @@
 """Sixteen float32 values that numba handles as one: the explicit SIMD of the kernels.
 
 Compilers seldom vectorise loops with masks, exponentials and many arrays, so the kernels compute with Lanes:
-a numba type that LLVM sees as `<16 x float>` and maps to the registers of the machine at hand (one of AVX-512,
-two of AVX2, four of SSE or NEON). In compiled code, Lanes know `+ - * / += > >=`, with each other and with
-scalars, and the functions below. A comparison gives a mask, for `where` and `any_lane`.
+a numba type that LLVM sees as `<16 x float>` and maps to the registers of the machine at hand (one of
+AVX-512, two of AVX2, four of SSE or NEON). In compiled code, Lanes know `+ - * / += > >=`, with each other
+and with scalars, and the functions below. A comparison gives a mask, for `where` and `any_lane`.
 """
 
 import operator

@@ -33,8 +33,8 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
         raise ValueError(
             f"SSIM needs two pictures (H, W, C), not {tuple(image.shape)}, {tuple(target.shape)}"
         )
-    compiled = image.device.type == "cpu" and image.dtype == target.dtype == torch.float32
-    if compiled and not target.requires_grad and image[0].numel() >= WIDTH:
+    fits = image.device.type == "cpu" and image.dtype == target.dtype == torch.float32
+    if fits and not target.requires_grad and image[0].numel() >= WIDTH:
         return _Similarity.apply(image, target)
     return _by_convolution(image, target)
 

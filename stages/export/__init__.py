@@ -24,7 +24,7 @@ REPORT = {"report.html": "what was made, how good it is, what to do better"}
 class ExportSettings(Settings):
     """What the exported files are like."""
 
-    body_model: Path | None = Field(None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body")
+    body: Path | None = Field(None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body")
     video_height: int = Field(640, ge=64, le=2160, description="of the videos, at most, pixels")
     video_frames: int = Field(300, ge=2, le=100_000, description="a video, at most; longer clips are thinned")
     turntable_frames: int = Field(72, ge=4, le=1440, description="of one turn, at 24 a second")

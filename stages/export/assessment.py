@@ -25,6 +25,7 @@ _SILHOUETTE_FRAMES = 24
 _CUT_OFF_FRAMES = 0.1  # share of the frames from which on it is worth a word
 _CUT_OFF_EDGE = 0.05  # of the person's height, that must lie on the picture's edge
 _SMALL = 0.35
+_HARDLY_SEEN = 0.1  # share of the frames; colours from fewer come mostly through gaps between other Gaussians
 _UNSEEN_SURFACE = 0.25
 _POOR_OVERLAP = 0.85
 
@@ -37,7 +38,7 @@ class Facts:
         frames, frames_seen: pictures, and those that show the person.
         cut_off: pictures in which the person reaches the picture's edge.
         person_height: median height of the person over the picture's.
-        unseen_surface: share of the avatar that no training frame showed.
+        unseen_surface: share of the avatar that at most a tenth of the training frames showed.
         avatar_iou: rendered avatar against the masks.
         body_iou: body mesh against the masks, before and after.
         landmark_error: median distance of joints and 2D landmarks, pixels, before and after.
@@ -75,7 +76,7 @@ def gather(clip: Clip, inputs: Mapping[str, Path], history: Mapping[str, Any]) -
         frames_seen=len(clip.seen),
         cut_off=cut_off,
         person_height=float(np.median(heights)) / clip.frames.height if heights else None,
-        unseen_surface=float((clip.avatar.coverage == 0).float().mean()),
+        unseen_surface=float((clip.avatar.coverage <= _HARDLY_SEEN).float().mean()),
         avatar_iou=avatar,
         body_iou=(before, after),
         landmark_error=(first, second),
@@ -161,7 +162,7 @@ def advice(
         )
     if facts.unseen_surface > _UNSEEN_SURFACE:
         found.append(
-            f"{facts.unseen_surface:.0%} of the body's surface was never in view, and its colours are "
+            f"{facts.unseen_surface:.0%} of the body's surface was hardly in view, and its colours are "
             "guesses. Let the person turn once around."
         )
     if facts.avatar_iou is not None and facts.avatar_iou < _POOR_OVERLAP:

@@ -59,7 +59,7 @@ class Clip:
         if clip.refined.body != body.kind:
             raise InputError(
                 f"The motion is of the {clip.refined.body} body, the export has the {body.kind} one.",
-                "Give export.body_model for a motion of SMPL's, and leave it out for others.",
+                "Give the SMPL model with --body for a motion of SMPL's, and leave it out for others.",
             )
         lengths = {len(clip.frames), len(clip.initial), len(clip.refined)}
         if len(lengths) > 1:

@@ -7,11 +7,10 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from models import drawing
 from models.avatar import Avatar
-from models.body import Motion
+from models.body import JOINT_NAMES, Motion
 from models.cameras import look_at, orbit, scale_intrinsics
 from models.drawing import Color, Image
 from models.metrics import tight_crop
@@ -25,7 +24,12 @@ _MARGIN = 0.08  # of the person's height, around them
 _WINDOW_FRAMES = 40
 _LARGEST_ZOOM = 2.0  # of the working picture, beyond which the source is only blur
 _PIXELS_PER_STROKE = 240  # of the picture's shorter side, per pixel of an outline's thickness
-_UPRIGHT = 0.5  # shorter than this, the mean of unit vectors is no direction
+_UPRIGHT = 0.5  # cosine of the largest tilt of a camera that is believed
+_TALLEST = 0.75  # quantile of the distance from ankles to head
+_ANKLES, _HEAD = (
+    [JOINT_NAMES.index("left_ankle"), JOINT_NAMES.index("right_ankle")],
+    JOINT_NAMES.index("head"),
+)
 
 # Arms lowered from the T-pose and bent a little, legs a little apart: hides least and stretches nothing.
 _A_POSE = {
@@ -180,16 +184,20 @@ def whole_picture(clip: Clip, height: int) -> Window:
 
 
 def up_axis(clip: Clip) -> NDArray[np.float64]:
-    """(3,) upwards in camera space: the mean of the body's own up axis, or the picture's where that fails.
+    """(3,) upwards in camera space: from the ankles to the head where the person stands tallest.
 
-    The camera's tilt is not known, but people mostly stand.
+    The camera's tilt is not known, but who stretches mostly stands upright. The picture's own up serves where
+    nobody was seen, or where nobody stands (on the head, say, or lying).
     """
-    if len(clip.seen):
-        roots = clip.refined.poses[clip.seen, :3].astype(np.float64)
-        mean = Rotation.from_rotvec(roots).apply([0, 1, 0]).mean(axis=0)
-        if np.linalg.norm(mean) > _UPRIGHT:
-            return np.asarray(mean / np.linalg.norm(mean))
-    return np.array([0.0, -1.0, 0.0])
+    picture_up = np.array([0.0, -1.0, 0.0])
+    if clip.refined.joints is None or not len(clip.seen):
+        return picture_up
+    joints = clip.refined.joints[clip.seen].astype(np.float64)
+    reach = joints[:, _HEAD] - joints[:, _ANKLES].mean(axis=1)
+    lengths = np.linalg.norm(reach, axis=1)
+    mean = reach[lengths >= np.quantile(lengths, _TALLEST)].mean(axis=0)
+    direction = np.asarray(mean / np.linalg.norm(mean))
+    return direction if direction @ picture_up > _UPRIGHT else picture_up
 
 
 def plain_backdrop(width: int, height: int) -> Array:

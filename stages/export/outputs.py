@@ -30,7 +30,7 @@ _UPSIDE_DOWN = Rotation.from_euler("x", np.pi)
 def write_outputs(work: Work) -> dict[str, Any]:
     """Does the stage's work; see `stages.export.run`."""
     settings: ExportSettings = work.settings
-    clip = Clip.load(work.inputs, load_body(settings.body_model))
+    clip = Clip.load(work.inputs, load_body(settings.body))
     manifests = {name: json.loads((work.inputs[name] / "manifest.json").read_text()) for name in NEEDS}
     history = json.loads((work.inputs["optimize"] / "history.json").read_text())
     with full_disk_told(work.output):

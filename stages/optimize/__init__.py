@@ -17,9 +17,7 @@ class OptimizeSettings(Settings, OptimiserSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto: cuda where there is one"
     )
-    body_model: Path | None = Field(
-        default=None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body"
-    )
+    body: Path | None = Field(default=None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body")
 
 
 def engine(settings: OptimizeSettings) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.avatar import Evidence, Result, optimise
 from models.body import BodyModel, Motion, load_body
+from models.cameras import scale_intrinsics
 from models.errors import InputError, StageError
 from stages.base import Work
 from stages.optimize import OptimizeSettings
@@ -102,7 +103,7 @@ def _evidence(work: Work, motion: Motion) -> Evidence:
     return Evidence(
         images=_Pictures(work.inputs["frames"] / "images", count, cv2.IMREAD_COLOR_RGB),
         masks=_Pictures(work.inputs["masks"], count, cv2.IMREAD_GRAYSCALE),
-        K=np.asarray(frames["K"], np.float64),
+        K=scale_intrinsics(motion.K, frames["width"] / motion.width, frames["height"] / motion.height),
         fps=float(frames["fps"]),
         valid=np.asarray(masks["valid"] & subject["valid"], bool),
         poses=np.asarray(motion.poses, np.float32),
@@ -138,11 +139,11 @@ def _landmarks(path: Path) -> NDArray[np.floating] | None:
 
 
 def _body(settings: OptimizeSettings, motion: Motion) -> BodyModel:
-    body = load_body(settings.body_model)
+    body = load_body(settings.body)
     if body.kind != motion.body:
         raise InputError(
             f"The motion is of the {motion.body} body, the optimisation has the {body.kind} one.",
-            "Give the SMPL model's file for SMPL motions, and none for the embedded body's.",
+            "Give the SMPL model with --body for a motion of SMPL's, and leave it out for others.",
         )
     return body
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.body import BodyModel, Motion, load_body, retarget
+from models.cameras import scale_intrinsics
 from models.errors import InputError
 from models.hmr import fit_poses
 from models.people import Landmarks
@@ -16,6 +18,7 @@ from stages.disk import full_disk_told
 from stages.frames import Frames
 from stages.poses import PosesSettings
 
+Array = NDArray[np.float64]
 Facts = dict[str, Any]
 
 
@@ -65,9 +68,10 @@ def fitted_to_landmarks(work: Work, frames: Frames, body: BodyModel) -> tuple[Mo
 
 
 def users_motion(work: Work, frames: Frames, body: BodyModel) -> tuple[Motion, Facts]:
-    """The user's own motion at the frames kept, as seen by the clip's camera and on the run's body.
+    """The user's own motion at the frames kept, on the run's body.
 
-    A file that does not name its body comes from another estimator, and those speak of SMPL.
+    A file that does not name its body comes from another estimator, and those speak of SMPL. Its camera is
+    believed rather than a guess of ours; a camera that is known takes its place.
     """
     path: Path = work.settings.file
     motion = Motion.load(path, body="smpl")
@@ -90,26 +94,36 @@ def users_motion(work: Work, frames: Frames, body: BodyModel) -> tuple[Motion, F
         fps=frames.fps,
     )
     motion = retarget(motion, body)
-    return _through_camera(motion, frames), {"source": str(path)}
+    _check_in_front(motion)
+    width, height = frames.source_width, frames.source_height
+    K = scale_intrinsics(motion.K, width / motion.width, height / motion.height)
+    if frames.focal_source != "guess":
+        motion, K = _through_camera(motion, K, frames.K_source), frames.K_source
+    return replace(motion, K=K, width=width, height=height), {"source": str(path)}
 
 
-def _through_camera(motion: Motion, frames: Frames) -> Motion:
-    """The motion where the clip's camera shows it as its own camera did.
+def _check_in_front(motion: Motion) -> None:
+    depth = np.asarray(motion.joints)[:, 0, 2]
+    if depth.min() <= 0:
+        raise InputError(
+            f"The motion has the person behind the camera in frame {motion.frame[depth.argmin()]}.",
+            "Its trans must be in the camera's space: x right, y down, z forward.",
+        )
+
+
+def _through_camera(motion: Motion, own: Array, clip: Array) -> Motion:
+    """The motion where the clip's camera (3,3) shows it as its own camera (3,3) did.
 
     The pelvis keeps its place and size in the picture, at another depth if the focal lengths differ.
     """
-    size = np.array([frames.source_width / motion.width, frames.source_height / motion.height, 1.0])
-    own, clip = size[:, None] * motion.K, frames.K_source
-    pelvis = np.asarray(motion.joints[:, 0] if motion.joints is not None else motion.trans, np.float64)
+    joints = np.asarray(motion.joints, np.float64)
+    pelvis = joints[:, 0]
     ray = pelvis / pelvis[:, 2:] @ (np.linalg.inv(clip) @ own).T
     shift = ray * pelvis[:, 2:] * (clip[1, 1] / own[1, 1]) - pelvis
     return replace(
         motion,
         trans=(motion.trans + shift).astype(np.float32),
-        joints=None if motion.joints is None else (motion.joints + shift[:, None]).astype(np.float32),
-        K=clip,
-        width=frames.source_width,
-        height=frames.source_height,
+        joints=(joints + shift[:, None]).astype(np.float32),
     )
 
 

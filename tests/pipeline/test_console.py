@@ -68,16 +68,17 @@ def test_a_failure_leaves_the_bar_where_it_stood() -> None:
 
 
 def test_a_long_stage_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 10.0, 40.0, 41.0, 80.0])
+    clock = iter([0.0, 31.0, 32.0, 80.0, 81.0, 160.0])
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
     stream = io.StringIO()
     lines = console.Lines(Console(file=stream))
     lines.started(MASKS)
-    for done in (10, 40, 41, 80):
+    for done in (1, 2, 40, 41, 80):
         lines.progress(MASKS, done, 100)
     assert stream.getvalue().splitlines()[1:] == [
-        "masks: 40 %, about 60 s left",
-        "masks: 80 %, about 20 s left",
+        "masks: 1 %",
+        "masks: 40 %, about 2 min left",
+        "masks: 80 %, about 40 s left",
     ]
 
 

@@ -66,7 +66,8 @@ def work(evidence: Evidence, tmp_path: Path) -> Work:
         folders["frames"] / "frames.npz",
         times=np.arange(FRAMES) / evidence.fps,
         fps=evidence.fps,
-        K=evidence.K,
+        width=WIDTH,
+        height=HEIGHT,
     )
     np.savez(folders["detect"] / "subject.npz", valid=np.arange(FRAMES) != 2)
     np.savez(folders["masks"] / "masks.npz", valid=np.arange(FRAMES) != 5)

@@ -106,12 +106,36 @@ def test_users_motion_of_another_length_is_refused(
         call_stage(STAGE, settings, **inputs)
 
 
-def test_users_motion_of_another_camera_keeps_its_place_in_the_picture(
+@pytest.fixture
+def known_camera(inputs: dict[str, Path]) -> dict[str, Path]:
+    """The inputs, the clip's focal length being the user's."""
+    path = inputs["frames"] / "frames.npz"
+    with np.load(path) as data:
+        np.savez(path, **{**data, "focal_source": "user"})
+    return inputs
+
+
+def of_another_camera(path: Path) -> Path:
+    K = np.array([[1200.0, 0, 310], [0, 1200, 230], [0, 0, 1]])
+    return users(path, COUNT, K=K, width=2 * SIZE[0], height=2 * SIZE[1])
+
+
+def test_users_camera_is_believed_rather_than_a_guess(
     inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path
 ) -> None:
-    K = np.array([[1200.0, 0, 310], [0, 1200, 230], [0, 0, 1]])
-    path = users(tmp_path / "mine.npz", COUNT, K=K, width=2 * SIZE[0], height=2 * SIZE[1])
+    path = of_another_camera(tmp_path / "mine.npz")
     _, folder = call_stage(STAGE, PosesSettings(file=path), **inputs)
+    own, motion = Motion.load(path), Motion.load(folder / "motion.npz")
+    np.testing.assert_allclose(motion.K, np.diag([0.5, 0.5, 1]) @ own.K)
+    assert (motion.width, motion.height) == SIZE
+    np.testing.assert_allclose(motion.trans, own.trans, atol=1e-5)
+
+
+def test_users_motion_of_another_camera_keeps_its_place_in_the_picture(
+    known_camera: dict[str, Path], call_stage: CallStage, tmp_path: Path
+) -> None:
+    path = of_another_camera(tmp_path / "mine.npz")
+    _, folder = call_stage(STAGE, PosesSettings(file=path), **known_camera)
     own, motion = Motion.load(path), Motion.load(folder / "motion.npz")
     np.testing.assert_allclose(pelvis_in_picture(motion), pelvis_in_picture(own) / 2, atol=1e-3)
     assert motion.joints is not None and own.joints is not None
@@ -130,6 +154,14 @@ def test_a_foreign_motion_is_put_on_the_embedded_body(
     np.testing.assert_array_equal(motion.betas, 0)
     assert motion.joints is not None and own.joints is not None
     np.testing.assert_allclose(motion.joints[:, 0], own.joints[:, 0], atol=1e-5)
+
+
+def test_a_motion_behind_the_camera_is_refused(
+    inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path
+) -> None:
+    path = users(tmp_path / "mine.npz", COUNT, trans=-np.ones((COUNT, 3), np.float32), joints=None)
+    with pytest.raises(InputError, match="behind the camera in frame 0"):
+        call_stage(STAGE, PosesSettings(file=path), **inputs)
 
 
 def test_a_damaged_motion_is_refused(inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_the_longest_and_largest_comes_first() -> None:
     tracker = Tracker(FPS)
     near, far, brief = seen(100, 200), seen(500, 100, radius=40), seen(900, 200, radius=150)
     for frame in range(30):
-        here = [near, far] + [brief] * (frame < 6)
+        here = [near, far] + [brief] * (frame < 10)
         tracker.update(
             lambda here=here: here,
             lambda circle, here=here: min(here, key=lambda d: d.circle.distance(circle)),

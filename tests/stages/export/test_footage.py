@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,8 +75,23 @@ def test_without_the_person_only_the_video_is_shown(clip: Clip) -> None:
     assert (np.ptp(rendered.astype(int), axis=2) == 0)[BELOW_LABELS].all()
 
 
-def test_up_is_the_bodys_and_where_unknown_the_pictures(clip: Clip) -> None:
-    assert footage.up_axis(clip) == pytest.approx([0, -1, 0], abs=1e-3)
+def test_up_is_the_standing_bodys(clip: Clip) -> None:
+    x, y, _ = footage.up_axis(clip)
+    assert (x, y) == pytest.approx((0, -1), abs=0.02)
+
+
+def test_up_ignores_frames_in_which_the_person_crouches_or_bends(clip: Clip) -> None:
+    joints = clip.refined.joints.copy()
+    bent = clip.seen[1::2]
+    joints[bent, 15] = joints[bent, 0] + [0, 0.1, -0.3]
+    moved = replace(clip, refined=replace(clip.refined, joints=joints))
+    assert footage.up_axis(moved) == pytest.approx(footage.up_axis(clip), abs=0.01)
+
+
+def test_up_is_the_pictures_where_nobody_stands(clip: Clip) -> None:
+    joints = clip.refined.joints[:, :, [0, 2, 1]]
+    lying = replace(clip, refined=replace(clip.refined, joints=joints))
+    assert footage.up_axis(lying).tolist() == [0, -1, 0]
 
 
 def test_the_turntable_shows_the_whole_avatar_upright_from_every_side(avatar: Avatar) -> None:
