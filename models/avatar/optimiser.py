@@ -373,6 +373,10 @@ class _Optimisation:
         training = self._plan("appearance", state)
         seen = coverage(avatar, poses, trans, training.fine, training.frames)
         avatar = completed(replace(avatar, coverage=seen).to("cpu"))
+        unseen = float((avatar.coverage <= HARDLY).float().mean())
+        if unseen > MUCH_UNSEEN:
+            share = round(100 * unseen)
+            state.warnings.append(f"{share} % of the body was hardly ever seen; its colours are guesses.")
         history = {
             "losses": state.losses,
             "warnings": state.warnings,
@@ -383,12 +387,9 @@ class _Optimisation:
             },
             "depth_slope": state.slope,
             "size_from": self._size_from(),
-            "hardly_seen": float((avatar.coverage <= HARDLY).float().mean()),
+            "hardly_seen": unseen,
             "held_out": self._comparison(state),
         }
-        if history["hardly_seen"] > MUCH_UNSEEN:
-            share = round(100 * history["hardly_seen"])
-            state.warnings.append(f"{share} % of the body was hardly ever seen; its colours are guesses.")
         return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history)
 
     def _size_from(self) -> str:
