@@ -305,7 +305,7 @@ class _Optimisation:
         return Crops(self.evidence, self.boxes, np.array(frames, np.int64), pixels, self.device)
 
     def _landmarks(self) -> Landmarks | None:
-        if self.evidence.landmarks is None:
+        if self.evidence.landmarks is None or not self.settings.weights.landmarks:
             return None
         size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
         return Landmarks(self.evidence.landmarks, self.evidence.K, size, self.device)

@@ -183,7 +183,7 @@ class Phase:
                 body, scene.fps, w.rendered_smoothness * w.smoothness, share * w.rotation_prior
             )
             terms["size"] = self._size()
-            if scene.landmarks is not None and w.landmarks:
+            if scene.landmarks is not None:
                 fading = 1 - self.step_number / plan.steps if plan.moves_avatar else 1.0
                 terms["landmarks"] = share * w.landmarks * fading * scene.landmarks.loss(body, around)
         if plan.moves_avatar:
