@@ -34,6 +34,8 @@ OUTLINE_POINTS = 1500  # on the surface, whose outermost ones make the body's bo
 DEPTH_FRAMES = 60  # at most, for the slope of the depth maps
 MUCH_UNSEEN = 0.3  # of the Gaussians
 FIT_STEPS = 25  # for each held-out frame
+# Such a frame moves alone, without the kernel, and would leave its neighbours' path.
+FIT_SMOOTHNESS, FIT_PACE = 6.0, 0.5
 
 
 class Progress(Protocol):
@@ -266,7 +268,8 @@ class _Optimisation:
         settings = self.settings
         held_out = self._held_out(state)
         training = [t for t in self.usable.tolist() if t not in held_out and t not in state.dropped]
-        frames = held_out if name == "held-out poses" else training
+        fitting = name == "held-out poses"
+        frames = held_out if fitting else training
         joint = name == "joint"
         fine = self._crops(
             settings.final_person_pixels if name == "appearance" else settings.person_pixels, frames
@@ -283,6 +286,8 @@ class _Optimisation:
             moves_shape=name in ("silhouettes", "joint"),
             moves_avatar=name in ("joint", "appearance"),
             uses_color=name != "silhouettes",
+            smoothness=FIT_SMOOTHNESS if fitting else settings.weights.rendered_smoothness,
+            pace=FIT_PACE if fitting else 1.0,
             seed=settings.seed + len(name),
         )
 

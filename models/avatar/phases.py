@@ -66,6 +66,8 @@ class Plan:
         coarse, fine: the pictures.
         moves_motion, moves_shape, moves_avatar: what is optimised; avatar and motion share the shape.
         uses_color: whether colour and depth count, or the silhouette alone.
+        smoothness: factor on the smoothness's weight.
+        pace: factor on the learning rates.
         seed: of frame order and backgrounds.
     """
 
@@ -79,6 +81,8 @@ class Plan:
     moves_shape: bool
     moves_avatar: bool
     uses_color: bool
+    smoothness: float
+    pace: float
     seed: int
 
 
@@ -143,7 +147,7 @@ class Phase:
         total = sum(terms.values(), torch.zeros((), device=crop.K.device))
         total.backward()
         self.losses.add({**terms, "total": total})
-        factor = self.factor(self.step_number)
+        factor = plan.pace * self.factor(self.step_number)
         for group, rate in zip(self.adam.param_groups, self.first_rates, strict=True):
             group["lr"] = rate * factor
         self.adam.step()
@@ -180,7 +184,7 @@ class Phase:
         if plan.moves_motion:
             share = w.rendered_priors
             terms["plausibility"] = plausibility(
-                body, scene.fps, w.rendered_smoothness * w.smoothness, share * w.rotation_prior
+                body, scene.fps, plan.smoothness * w.smoothness, share * w.rotation_prior
             )
             terms["size"] = self._size()
             if scene.landmarks is not None:
