@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.errors import HsplatError, InputError, StageError
 from pipeline.hashing import Hashes, file_hash
 from pipeline.lock import Lock, holder
+from pipeline.paths import absolute
 
 MANIFEST = "manifest.json"
 Model = TypeVar("Model", bound=BaseModel)
@@ -69,14 +70,14 @@ class Damaged(Exception):
 
 def default_folder(video: Path) -> Path:
     """Where a clip's workspace lies unless the user says otherwise: NAME.hsplat in the current folder."""
-    return Path.cwd() / f"{video.stem}.hsplat"
+    return absolute(Path(f"{video.stem}.hsplat"))
 
 
 class Workspace:
     """A clip's folder. Making the object touches nothing; `open_for` makes or claims the folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.expanduser().absolute()
+        self.folder = absolute(folder)
 
     @property
     def record_path(self) -> Path:
