@@ -24,7 +24,7 @@ _FORMAT = 1
 _LOGS_KEPT = 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NEARLY_FULL = 8 * 2**20  # bytes; libraries report a full disk in words of their own
+_TRIAL = 8 * 2**20  # bytes
 
 
 class Output(BaseModel):
@@ -241,14 +241,25 @@ class Workspace:
 
     def _refusal(self, error: Exception) -> tuple[str, str] | None:
         """Problem and next step where an error is the disk's fault."""
-        number = error.errno if isinstance(error, OSError) else None
-        if number in _FULL or shutil.disk_usage(self.folder).free < _NEARLY_FULL:
+        number = error.errno if isinstance(error, OSError) else self._disks_word()
+        if number in _FULL:
             return f"The disk of {self.folder} is full.", "Free some space, then run again."
         if number in _REFUSED:
             return (
                 f"{self.folder} cannot be written: {os.strerror(number or 0)}.",
                 "Make it writable, then run again.",
             )
+        return None
+
+    def _disks_word(self) -> int | None:
+        """What the disk says to a small file: libraries report its refusals in words of their own."""
+        trial = self.folder / ".trial"
+        try:
+            trial.write_bytes(bytes(_TRIAL))
+        except OSError as error:
+            return error.errno
+        finally:
+            trial.unlink(missing_ok=True)
         return None
 
     def publish(self, manifest: Manifest) -> None:
