@@ -81,10 +81,6 @@ def run_clip(
 
 def _check_video(video: Path) -> None:
     try:
-        str(video).encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"The video's name {video.name!r} is not valid UTF-8.", "Rename it.") from error
-    try:
         mode = video.stat().st_mode
         if stat.S_ISDIR(mode):
             raise InputError(f"{video} is a folder, not a video.", "Give one video file.")

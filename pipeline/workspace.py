@@ -118,13 +118,13 @@ class Workspace:
         Raises:
             InputError: it is another video's, not a workspace, in use, or cannot be written.
         """
-        if self.folder.is_dir() and not self._is_ours() and any(self.folder.iterdir()):
-            raise InputError(
-                f"{self.folder} is not a workspace, and not empty.",
-                "Give a new or empty folder with --workspace.",
-            )
         with ExitStack() as held:
             try:
+                if self.folder.is_dir() and not self._is_ours() and any(self.folder.iterdir()):
+                    raise InputError(
+                        f"{self.folder} is not a workspace, and not empty.",
+                        "Give a new or empty folder with --workspace.",
+                    )
                 self.logs.mkdir(parents=True, exist_ok=True)
                 held.enter_context(Lock(self.folder / "lock"))
                 self._check_owner(video)

@@ -302,6 +302,21 @@ def test_a_name_too_long(call: Call, capsys: pytest.CaptureFixture[str]) -> None
     assert "cannot be read: File name too long" in capsys.readouterr().err
 
 
+def test_a_workspaces_name_too_long(call: Call, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run", video, "--workspace", "x" * 300) == 2
+    assert "cannot be written: File name too long" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "\udcff.mp4"], ["run", "clip.mp4", "--workspace", "\udcff"], ["status", "\udcff"]]
+)
+def test_names_that_are_no_utf8(
+    call: Call, video: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert call(*arguments) == 2
+    assert "is not valid UTF-8" in capsys.readouterr().err
+
+
 def test_homes(
     call: Call,
     video: Path,
