@@ -305,7 +305,7 @@ class _Optimisation:
         return Crops(self.evidence, self.boxes, np.array(frames, np.int64), pixels, self.device)
 
     def _landmarks(self) -> Landmarks | None:
-        if self.evidence.landmarks is None:
+        if self.evidence.landmarks is None or not self.settings.weights.landmarks:
             return None
         size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
         return Landmarks(self.evidence.landmarks, self.evidence.K, size, self.device)
@@ -373,6 +373,10 @@ class _Optimisation:
         training = self._plan("appearance", state)
         seen = coverage(avatar, poses, trans, training.fine, training.frames)
         avatar = completed(replace(avatar, coverage=seen).to("cpu"))
+        unseen = float((avatar.coverage <= HARDLY).float().mean())
+        if unseen > MUCH_UNSEEN:
+            share = round(100 * unseen)
+            state.warnings.append(f"{share} % of the body was hardly ever seen; its colours are guesses.")
         history = {
             "losses": state.losses,
             "warnings": state.warnings,
@@ -383,12 +387,9 @@ class _Optimisation:
             },
             "depth_slope": state.slope,
             "size_from": self._size_from(),
-            "hardly_seen": float((avatar.coverage <= HARDLY).float().mean()),
+            "hardly_seen": unseen,
             "held_out": self._comparison(state),
         }
-        if history["hardly_seen"] > MUCH_UNSEEN:
-            share = round(100 * history["hardly_seen"])
-            state.warnings.append(f"{share} % of the body was hardly ever seen; its colours are guesses.")
         return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history)
 
     def _size_from(self) -> str:

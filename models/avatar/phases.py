@@ -64,7 +64,7 @@ class Plan:
         frames: that supply evidence.
         crops: pictures of them, coarse ones up to the step `coarse_until`, then fine.
         coarse, fine: the pictures.
-        moves_motion, moves_shape, moves_avatar: what is optimised; the shape is the avatar's and the motion's.
+        moves_motion, moves_shape, moves_avatar: what is optimised; avatar and motion share the shape.
         uses_color: whether colour and depth count, or the silhouette alone.
         seed: of frame order and backgrounds.
     """
@@ -183,7 +183,7 @@ class Phase:
                 body, scene.fps, w.rendered_smoothness * w.smoothness, share * w.rotation_prior
             )
             terms["size"] = self._size()
-            if scene.landmarks is not None and w.landmarks:
+            if scene.landmarks is not None:
                 fading = 1 - self.step_number / plan.steps if plan.moves_avatar else 1.0
                 terms["landmarks"] = share * w.landmarks * fading * scene.landmarks.loss(body, around)
         if plan.moves_avatar:

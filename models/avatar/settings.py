@@ -17,7 +17,7 @@ class Weights(_Section):
     """Weights of the loss terms; 0 switches a term off."""
 
     box: Weight = Field(default=0.02, description="alignment: the body's box against the mask's, robust")
-    landmarks: Weight = Field(default=0.1, description="2D landmarks, robust; fades out over the joint phase")
+    landmarks: Weight = Field(default=0.0, description="2D landmarks, robust; fades out over the joint phase")
     smoothness: Weight = Field(default=0.03, description="accelerations of the joints, robust")
     rotation_prior: Weight = Field(
         default=0.003, description="turn of each joint away from its start, robust"

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from models.avatar import Avatar, Evidence
+from models.avatar.settings import Weights
 from models.body import Motion, load_embedded_body
 from models.errors import InputError, StageError
 from stages.base import Work
@@ -131,7 +132,8 @@ def test_reads_depth_and_landmarks(work: Work) -> None:
     np.savez(work.inputs["depth"] / "depth.npz", disparity=disparity)
     landmarks = np.zeros((2, FRAMES, 33, 3))
     np.savez(work.inputs["detect"] / "landmarks.npz", image=landmarks, valid=np.zeros((2, FRAMES), bool))
-    STAGE.run(work)
+    settings = QUICK.model_copy(update={"weights": Weights(landmarks=0.1)})
+    STAGE.run(replace(work, settings=settings))
     assert np.isfinite(Motion.load(work.output / "motion.npz").poses).all()
 
 

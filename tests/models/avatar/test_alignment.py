@@ -14,7 +14,7 @@ from models.body import BodyModel
 from models.hmr.landmarks import NUMBERS, landmark_positions
 from tests.models.avatar.scenes import HEIGHT, WIDTH, K, true_motion
 
-SETTINGS = OptimiserSettings(alignment_steps=150)
+SETTINGS = OptimiserSettings(alignment_steps=150, weights=Weights(landmarks=0.1))
 
 
 def _boxes(evidence: Evidence, body: BodyModel) -> Boxes:
