@@ -146,9 +146,11 @@ def recorded(workspace: Workspace) -> list[Step]:
         InputError: the folder is no workspace, or what it asks for is not to be had any more.
     """
     try:
+        if not workspace.folder.is_dir():
+            raise FileNotFoundError(workspace.folder)
         record = workspace.record()
         return plan(config.parsed(record.configuration), workspace.hashes)
-    except FileNotFoundError:
+    except OSError:
         raise InputError(
             f"{workspace.folder} is not a workspace.", "Make one: hsplat-pipeline run VIDEO --workspace DIR"
         ) from None
@@ -197,6 +199,8 @@ def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
     _forget_peak_memory()
     start = perf_counter()
     with workspace.staging(name, step.fingerprint) as (partial, scratch):
+        if any(scratch.iterdir()):
+            log.info("%s: goes on from the checkpoint of a run that was stopped", name)
         summary = step.stage.run(
             Work(
                 inputs={need: workspace.stage_folder(need) for need in step.stage.needs},

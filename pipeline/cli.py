@@ -19,6 +19,7 @@ from models.errors import HsplatError
 from pipeline import config, console
 from pipeline.console import say
 from pipeline.doctor import examine, rows
+from pipeline.paths import absolute
 from pipeline.run import Terminated, run_clip, terminable
 from pipeline.status import as_text, describe
 from pipeline.workspace import Workspace, default_folder
@@ -76,9 +77,9 @@ def run(
         "device": device, "poses": poses, "masks": masks, "depth": depth,
         "person": person, "height": height, "body": body, "focal": focal,
     }  # fmt: skip
-    video = video.expanduser().absolute()
-    place = Workspace(workspace or default_folder(video))
     with _failures_told(debug, resume_call(sys.argv[1:])), terminable():
+        video = absolute(video)
+        place = Workspace(workspace or default_folder(video))
         configuration = config.load(video, preset, config_file, assignments or (), options)
         with console.reporter(Console(stderr=True)) as reporter:
             run_clip(video, place, configuration, reporter, until, redo or (), debug)
@@ -101,8 +102,9 @@ def status(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Show what this machine has and lacks, and the command that mends it."""
-    checks = examine(Path.cwd())
-    say(_json([asdict(check) for check in checks]) if as_json else console.table(rows(checks)))
+    with _failures_told(debug=False):
+        checks = examine(absolute(Path()))
+        say(_json([asdict(check) for check in checks]) if as_json else console.table(rows(checks)))
     if any(check.state == "missing" for check in checks):
         raise typer.Exit(1)
 

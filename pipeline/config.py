@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 import stages
 from models.errors import InputError
+from pipeline.paths import absolute
 from stages.base import Settings, Stage
 
 Key = tuple[str, ...]
@@ -132,7 +133,7 @@ def _validated(values: Values, origins: Origins) -> Settings:
 def _absolute(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _absolute(inner) for name, inner in value.items()}
-    return value.expanduser().absolute() if isinstance(value, Path) else value
+    return absolute(value) if isinstance(value, Path) else value
 
 
 def _sections(source: Values, origins: Origins) -> Values:
@@ -167,6 +168,7 @@ def _preset(name: str) -> tuple[Values, Origins]:
 
 
 def _file(path: Path) -> tuple[Values, Origins]:
+    path = absolute(path)
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -252,7 +254,10 @@ def _problems(error: ValidationError, origins: Origins) -> list[str]:
 
 
 def _origin(key: Key, origins: Origins) -> str:
-    return next((origins[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origins), "default")
+    """Where a key was set: itself, the section around it, or, where that is unknown, a key within it."""
+    around = (origins[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origins)
+    within = (origin for inner, origin in origins.items() if inner[: len(key)] == key)
+    return next(around, next(within, "default"))
 
 
 def _choices(annotation: Any) -> list[Any]:

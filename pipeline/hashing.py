@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ class Hashes:
             if path.is_dir():
                 files = sorted(file for file in path.rglob("*") if file.is_file())
                 return data_hash([[file.relative_to(path).as_posix(), self._of_file(file)] for file in files])
+            if not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe; reading it might never end
+                raise InputError(f"{path} ({key}) is neither a file nor a folder.", "Check the path.")
             return self._of_file(path)
         except OSError as error:
             raise InputError(
@@ -61,13 +64,13 @@ class Hashes:
             ) from error
 
     def _of_file(self, path: Path) -> str:
-        stat = path.stat()
+        status = path.stat()
         known = self._known.get(str(path))
-        if isinstance(known, list) and known[:2] == [stat.st_size, stat.st_mtime_ns]:
+        if isinstance(known, list) and known[:2] == [status.st_size, status.st_mtime_ns]:
             return str(known[2])
         content = file_hash(path)
-        if time.time_ns() - stat.st_mtime_ns > _SETTLED_NS:
-            self._known[str(path)] = [stat.st_size, stat.st_mtime_ns, content]
+        if time.time_ns() - status.st_mtime_ns > _SETTLED_NS:
+            self._known[str(path)] = [status.st_size, status.st_mtime_ns, content]
         return content
 
     def save(self) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,12 +81,11 @@ def run_clip(
 
 def _check_video(video: Path) -> None:
     try:
-        str(video).encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"The video's name {video.name!r} is not valid UTF-8.", "Rename it.") from error
-    if video.is_dir():
-        raise InputError(f"{video} is a folder, not a video.", "Give one video file.")
-    try:
+        mode = video.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{video} is a folder, not a video.", "Give one video file.")
+        if not stat.S_ISREG(mode):  # a device or a pipe; reading it might never end
+            raise InputError(f"{video} is not a regular file.", "Give one video file.")
         with video.open("rb") as stream:
             empty = not stream.read(1)
     except OSError as error:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.errors import HsplatError, InputError, StageError
 from pipeline.hashing import Hashes, file_hash
 from pipeline.lock import Lock, holder
+from pipeline.paths import absolute
 
 MANIFEST = "manifest.json"
 Model = TypeVar("Model", bound=BaseModel)
@@ -23,7 +24,7 @@ _FORMAT = 1
 _LOGS_KEPT = 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NEARLY_FULL = 8 * 2**20  # bytes; libraries report a full disk in words of their own
+_TRIAL = 8 * 2**20  # bytes
 
 
 class Output(BaseModel):
@@ -69,14 +70,14 @@ class Damaged(Exception):
 
 def default_folder(video: Path) -> Path:
     """Where a clip's workspace lies unless the user says otherwise: NAME.hsplat in the current folder."""
-    return Path.cwd() / f"{video.stem}.hsplat"
+    return absolute(Path(f"{video.stem}.hsplat"))
 
 
 class Workspace:
     """A clip's folder. Making the object touches nothing; `open_for` makes or claims the folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.expanduser().absolute()
+        self.folder = absolute(folder)
 
     @property
     def record_path(self) -> Path:
@@ -117,13 +118,13 @@ class Workspace:
         Raises:
             InputError: it is another video's, not a workspace, in use, or cannot be written.
         """
-        if self.folder.is_dir() and not self._is_ours() and any(self.folder.iterdir()):
-            raise InputError(
-                f"{self.folder} is not a workspace, and not empty.",
-                "Give a new or empty folder with --workspace.",
-            )
         with ExitStack() as held:
             try:
+                if self.folder.is_dir() and not self._is_ours() and any(self.folder.iterdir()):
+                    raise InputError(
+                        f"{self.folder} is not a workspace, and not empty.",
+                        "Give a new or empty folder with --workspace.",
+                    )
                 self.logs.mkdir(parents=True, exist_ok=True)
                 held.enter_context(Lock(self.folder / "lock"))
                 self._check_owner(video)
@@ -240,14 +241,25 @@ class Workspace:
 
     def _refusal(self, error: Exception) -> tuple[str, str] | None:
         """Problem and next step where an error is the disk's fault."""
-        number = error.errno if isinstance(error, OSError) else None
-        if number in _FULL or shutil.disk_usage(self.folder).free < _NEARLY_FULL:
+        number = error.errno if isinstance(error, OSError) else self._disks_word()
+        if number in _FULL:
             return f"The disk of {self.folder} is full.", "Free some space, then run again."
         if number in _REFUSED:
             return (
                 f"{self.folder} cannot be written: {os.strerror(number or 0)}.",
                 "Make it writable, then run again.",
             )
+        return None
+
+    def _disks_word(self) -> int | None:
+        """What the disk says to a small file: libraries report its refusals in words of their own."""
+        trial = self.folder / ".trial"
+        try:
+            trial.write_bytes(bytes(_TRIAL))
+        except OSError as error:
+            return error.errno
+        finally:
+            trial.unlink(missing_ok=True)
         return None
 
     def publish(self, manifest: Manifest) -> None:

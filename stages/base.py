@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """Base of every stage's settings: unknown keys are refused, values never change once loaded."""
+    """Base of every stage's settings: unknown keys are refused, numbers finite, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Progress(Protocol):

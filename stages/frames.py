@@ -26,6 +26,9 @@ RATE_SLACK = 0.98  # 30.1 pictures a second count as 30 when the stride is chose
 # (50 to 55 degrees), which is how people are filmed in full length from some distance.
 GUESSED_DIAGONAL_DEGREES = 60.0
 
+# Focal lengths, in diagonals, that a user may give: from 157 degrees across the diagonal to less than 2.
+FOCAL_RANGE = (0.1, 30.0)
+
 
 class FramesSettings(Settings):
     """What is taken from the video.
@@ -120,11 +123,11 @@ def run(work: Work) -> dict[str, Any]:
     settings: FramesSettings = work.settings
     video = probe(settings.video)
     plan = make_plan(video, settings)
+    focal, focal_source = focal_length(video, settings.focal)
     with full_disk_told(work.output):
         times = _write_images(work, video, plan)
         source = (video.width, video.height)
         size = working_size(*source, settings.max_side)
-        focal, focal_source = focal_length(video, settings.focal)
         np.savez(
             work.output / "frames.npz",
             times=times,
@@ -247,9 +250,19 @@ def focal_length(video: VideoInfo, given: float | None) -> tuple[float, str]:
     """Focal length in source pixels, and where it is from: "user", "metadata" or "guess".
 
     A camera's 35 mm equivalent is a matter of the picture's diagonal (CIPA DCG-001).
+
+    Raises:
+        InputError: the given one belongs to no camera that films people.
     """
     diagonal = math.hypot(video.width, video.height)
     if given is not None:
+        if not FOCAL_RANGE[0] <= given / diagonal <= FOCAL_RANGE[1]:
+            low, high = (round(factor * diagonal) for factor in FOCAL_RANGE)
+            raise InputError(
+                f"A focal length of {given:g} pixels is not that of {video.path}.",
+                f"For its {video.width}x{video.height} pictures give --focal from {low} to {high}, in pixels "
+                "of the video; or leave it out.",
+            )
         return given, "user"
     if video.focal_35mm is not None:
         return video.focal_35mm / DIAGONAL_35MM * diagonal, "metadata"

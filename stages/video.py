@@ -1,7 +1,9 @@
 """Video in and out through ffmpeg as a child process that never outlives the call."""
 
+import errno
 import functools
 import itertools
+import os
 import shutil
 import subprocess
 import threading
@@ -156,7 +158,9 @@ def write_video(path: Path, frames: Iterable[Image], fps: float) -> int:
             count = _feed(process, itertools.chain([first], pictures))
             failed = process.wait() != 0
         if failed:
-            raise StageError(f"{path} could not be written: {_last(complaints)}.", "Make room and run again.")
+            raise StageError(
+                f"{path} could not be written: {_refusal(complaints)}.", "Make room and run again."
+            )
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -230,6 +234,13 @@ def _child(call: list[str], stdin: int, stdout: int) -> Iterator[tuple[subproces
 def _listen(process: subprocess.Popen[bytes], complaints: deque[str]) -> None:
     assert process.stderr is not None
     complaints.extend(line.decode(errors="replace").strip() for line in process.stderr)
+
+
+def _refusal(complaints: deque[str]) -> str:
+    """The disk's refusal where ffmpeg names one among the errors that follow from it, else its last words."""
+    said = "\n".join(complaints)
+    refusals = (os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    return next((refusal for refusal in refusals if refusal in said), _last(complaints))
 
 
 def _last(complaints: deque[str]) -> str:

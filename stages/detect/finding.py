@@ -18,6 +18,8 @@ from stages.images import write_image
 
 Image = NDArray[np.uint8]
 
+FEW = 0.5  # share of the frames with the subject below which the user is told
+
 
 # An engine finds and follows everybody in the frames and sorts them by prominence.
 ENGINES: dict[str, Callable[[Iterable[Image], float], list[Track]]] = {"blazepose": find_people}
@@ -60,7 +62,31 @@ def find_subject(work: Work) -> dict[str, Any]:
         np.savez(work.output / "subject.npz", boxes=subject.boxes, scores=subject.scores, valid=subject.valid)
         report = {"chosen": chosen, "people": candidates}
         (work.output / "tracks.json").write_text(json.dumps(report, indent=2) + "\n")
-    return {**report, "frames": len(frames), "valid": int(subject.valid.sum())}
+    valid = int(subject.valid.sum())
+    warnings = _warnings(candidates, chosen, valid, len(frames))
+    return {**report, "frames": len(frames), "valid": valid, "warnings": warnings}
+
+
+def _warnings(candidates: Sequence[dict[str, Any]], chosen: int, valid: int, frames: int) -> list[str]:
+    """What the user may want otherwise: somebody else followed, or another part of the clip."""
+    warnings = []
+    if len(candidates) > 1:
+        others = "; ".join(_described(c) for c in candidates if c["person"] != chosen)
+        warnings.append(f"following person {chosen}; --person takes another: {others}")
+    if valid < FEW * frames:
+        warnings.append(
+            f"the person is seen in only {valid} of {frames} frames; "
+            "choose the part that shows them with frames.start and frames.end"
+        )
+    return warnings
+
+
+def _described(candidate: dict[str, Any]) -> str:
+    c = candidate
+    return (
+        f"{c['person']}: {c['frames']} frames ({c['first_frame']} to {c['last_frame']}), {c['where']}, "
+        f"{c['height_pixels']:.0f} pixels tall"
+    )
 
 
 def _candidate(number: int, track: Track, frames: Frames) -> dict[str, Any]:
@@ -90,11 +116,7 @@ def _choose(candidates: Sequence[dict[str, Any]], person: int | None, frames: Fr
     if person is None:
         return 1
     if person > len(candidates):
-        listed = "; ".join(
-            f"{c['person']}: {c['frames']} frames ({c['first_frame']} to {c['last_frame']}), {c['where']}, "
-            f"{c['height_pixels']:.0f} pixels tall"
-            for c in candidates
-        )
+        listed = "; ".join(_described(c) for c in candidates)
         raise InputError(
             f"There is no person {person} in the video; found {listed}.",
             f"Give --person a number from 1 to {len(candidates)}, or leave it out.",

@@ -1,6 +1,7 @@
 """The other commands, and the command line as a whole."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,6 +57,29 @@ def test_status_of_what_is_no_workspace(
         (tmp_path / "w" / "workspace.json").write_text(harm)
     assert call("status", "w") == 2
     assert ("damaged" if harm else "is not a workspace") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["file", "none", "x" * 300])
+def test_status_of_what_is_no_folder(
+    call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert call("status", name) == 2
+    assert "is not a workspace" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["run", "clip.mp4"], ["status", "w"], ["doctor"]])
+def test_a_current_folder_that_is_gone(
+    call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    assert call(*arguments) == 2
+    assert capsys.readouterr().err == (
+        "Error: The current folder has been deleted.\nChange into another one.\n"
+    )
 
 
 def test_status_after_the_schema_changed(

@@ -54,6 +54,7 @@ def test_paths_become_absolute(tmp_path: Path) -> None:
         ("poses.weights.color=1", ("poses.weights.color", "did you mean poses.weights.colour?")),
         ("optimise.steps=3", ("optimise", "did you mean optimize?")),
         ("steps=3", ("steps", "did you mean optimize.steps?")),
+        ("zzz.a=3", ("zzz (--set): there is no such key",)),
         ("zzz=3", ("zzz", "sections: frames, detect, poses, masks, optimize, export")),
         ("masks.qqq=3", ("masks.qqq", "possible: folder")),
         ("optimize.device=cude", ("optimize.device", "'auto', 'cpu' or 'cuda'", "did you mean 'cuda'?")),

@@ -284,6 +284,57 @@ def test_a_video_that_cannot_be_one_is_refused_before_anything_is_made(
     assert not (tmp_path / "w").exists()
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_would_never_end_is_not_read(
+    call: Call, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], None]
+) -> None:
+    endless = tmp_path / "endless"
+    make(endless)
+    assert call("run", endless) == 2
+    assert "endless is not a regular file" in capsys.readouterr().err
+    assert not (tmp_path / "endless.hsplat").exists()
+    assert call("run", video, "--poses", endless) == 2
+    assert "endless (poses.file) is neither a file nor a folder" in capsys.readouterr().err
+
+
+def test_a_name_too_long(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run", "x" * 300) == 2
+    assert "cannot be read: File name too long" in capsys.readouterr().err
+
+
+def test_a_workspaces_name_too_long(call: Call, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run", video, "--workspace", "x" * 300) == 2
+    assert "cannot be written: File name too long" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "\udcff.mp4"], ["run", "clip.mp4", "--workspace", "\udcff"], ["status", "\udcff"]]
+)
+def test_names_that_are_no_utf8(
+    call: Call, video: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert call(*arguments) == 2
+    assert "is not valid UTF-8" in capsys.readouterr().err
+
+
+def test_homes(
+    call: Call,
+    video: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text("optimize: {steps: 2}")
+    options = ("--workspace", "~/w", "--config", "~/mine.yaml", "--poses", "~/clip.mp4")
+    assert call("run", "~/clip.mp4", *options) == 0
+    assert (tmp_path / "w" / "export").is_dir()
+    for options in (("~nobody-here/a.mp4",), (video, "--workspace", "~nobody-here/w")):
+        capsys.readouterr()
+        assert call("run", *options) == 2
+        assert "there is no such home folder" in capsys.readouterr().err
+
+
 def test_a_missing_file_of_the_users_is_refused(
     call: Call, video: Path, ran: Ran, capsys: pytest.CaptureFixture[str]
 ) -> None:

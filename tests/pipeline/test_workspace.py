@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -137,15 +138,21 @@ def test_the_disks_refusal_is_a_stage_error(workspace: Workspace, error: OSError
 
 
 def test_a_librarys_own_words_for_a_full_disk_are_understood(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace,
 ) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda path: FullDisk)
-    with pytest.raises(StageError, match="is full"), workspace.staging("masks", "a" * 64):
-        raise RuntimeError("PytorchStreamWriter failed writing file")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(StageError, match="is full"), workspace.staging("masks", "a" * 64):
+            raise RuntimeError("PytorchStreamWriter failed writing file")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (workspace.folder / ".trial").exists()
 
 
-class FullDisk:
-    free = 4096
+def test_a_bug_on_a_disk_with_room_stays_a_bug(workspace: Workspace) -> None:
+    with pytest.raises(RuntimeError, match="bug"), workspace.staging("masks", "a" * 64):
+        raise RuntimeError("bug")
 
 
 def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:

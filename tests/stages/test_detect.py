@@ -72,6 +72,7 @@ def test_the_larger_person_is_taken_unless_another_is_asked_for(
 
     summary, folder = call_stage(STAGE, DetectSettings(), frames=frames)
     assert len(summary["people"]) == 2
+    assert [w for w in summary["warnings"] if w.startswith("following person 1; --person takes another: 2: ")]
     assert hips(folder) > width
     folder.rename(tmp_path / "first")
     (tmp_path / "detect.scratch").rmdir()
@@ -85,6 +86,16 @@ def test_the_larger_person_is_taken_unless_another_is_asked_for(
     ) as error:
         call_stage(STAGE, DetectSettings(person=3), frames=frames)
     assert "--person" in error.value.next_step
+
+
+def test_a_subject_seldom_seen_is_told(
+    man: list[np.ndarray], frames_folder: FramesFolder, call_stage: CallStage
+) -> None:
+    empty = [np.full_like(picture, 90) for picture in man]
+    frames = frames_folder([*empty, *man, *empty])
+    summary, _ = call_stage(STAGE, DetectSettings(), frames=frames)
+    assert summary["valid"] <= len(man) + 2
+    assert f"only {summary['valid']} of {3 * len(man)} frames" in "".join(summary["warnings"])
 
 
 def test_an_empty_room_is_refused(

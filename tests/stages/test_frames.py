@@ -270,6 +270,13 @@ def test_focal_length_prefers_the_user_then_metadata_then_the_guess() -> None:
     assert math.degrees(2 * math.atan(400 / guess)) == pytest.approx(60)
 
 
+@pytest.mark.parametrize("focal", [0.001, 1e9])
+def test_a_focal_length_of_no_camera_is_refused(focal: float) -> None:
+    with pytest.raises(InputError, match="focal length") as error:
+        focal_length(video_info(np.arange(9) / 30), focal)
+    assert "--focal from" in error.value.next_step
+
+
 def test_intrinsics_project_the_same_point_into_both_sizes() -> None:
     point = np.array([0.3, -0.4, 2.0])
     source = intrinsics(900.0, (1280, 720), (1280, 720)) @ point
@@ -418,7 +425,19 @@ def test_full_disk(make_clip: MakeClip, call_stage: CallStage, monkeypatch: pyte
         call_stage(STAGE, FramesSettings(video=clip))
 
 
-@pytest.mark.parametrize("wrong", [{"fps": 0}, {"max_frames": 1}, {"focal": -1}, {"start": -2}, {"fsp": 3}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fps": 0},
+        {"max_frames": 1},
+        {"focal": -1},
+        {"focal": math.inf},
+        {"start": math.inf},
+        {"end": math.nan},
+        {"start": -2},
+        {"fsp": 3},
+    ],
+)
 def test_unusable_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         FramesSettings(video="clip.mp4", **wrong)

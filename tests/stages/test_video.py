@@ -88,7 +88,7 @@ def test_folder_missing(tmp_path: Path) -> None:
 def test_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     path.symlink_to("/dev/full")
-    with pytest.raises(StageError, match=r"out\.mp4 could not be written"):
+    with pytest.raises(StageError, match=r"out\.mp4 could not be written: No space left on device"):
         write_video(path, greys(20), fps=15)
 
 
