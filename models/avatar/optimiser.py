@@ -24,7 +24,7 @@ from models.avatar.trajectory import Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
-CHECKPOINT_VERSION = 1  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 2  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
@@ -82,7 +82,7 @@ class _State:
     dropped: list[int] = field(default_factory=list)
     losses: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    interpolated: dict[str, float] | None = None
+    interpolated: tuple[Tensor, Tensor] | None = None  # poses and trans before held-out ones are fitted
 
 
 def optimise(
@@ -227,7 +227,7 @@ class _Optimisation:
                 state.gaussians = refined(state.gaussians, fine.surface)
         elif name == "held-out poses":
             poses, trans, _ = state.trajectory.motion()
-            state.interpolated = self._figures(state, poses, trans)
+            state.interpolated = poses, trans
             state.trajectory.settle()
             state.trajectory.kernel.copy_(torch.eye(len(state.trajectory)))
 
@@ -393,7 +393,7 @@ class _Optimisation:
             "depth_slope": state.slope,
             "size_from": self._size_from(),
             "hardly_seen": unseen,
-            "held_out": self._comparison(state),
+            "held_out": self._comparison(state, avatar.to(self.device)),
         }
         return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history)
 
@@ -420,25 +420,22 @@ class _Optimisation:
             coverage=torch.zeros(len(g), device=self.device),
         )
 
-    def _figures(self, state: _State, poses: Tensor, trans: Tensor) -> dict[str, float] | None:
-        """PSNR, SSIM and IoU on the held-out frames; None without any."""
-        frames = self._held_out(state)
-        if not frames:
-            return None
-        crops = self._crops(self.settings.final_person_pixels, frames)
-        return figures(self._avatar(state), poses, trans, crops, frames)
-
     @torch.no_grad()
-    def _comparison(self, state: _State) -> dict[str, Any]:
-        """The finished avatar on the held-out frames in their initial poses, in those that the neighbouring
-        frames give them, and in those fitted to them afterwards."""
+    def _comparison(self, state: _State, avatar: Avatar) -> dict[str, Any]:
+        """PSNR, SSIM and IoU of the finished avatar on the held-out frames, in their initial poses, in those
+        that the neighbouring frames give them, and in those fitted to them; empty without such frames."""
+        if state.interpolated is None:
+            return {}
         poses, trans, betas = self.start
-        pelvis = self.body.shaped_joints(betas)[0] - self.body.shaped_joints(state.trajectory.betas)[0]
-        fitted_poses, fitted_trans, _ = state.trajectory.motion()
-        return {
-            "initial poses": self._figures(state, poses, trans + pelvis),
+        motions = {
+            "initial poses": (poses, trans + self.body.shaped_joints(betas)[0] - avatar.rest_joints[0]),
             "interpolated poses": state.interpolated,
-            "fitted poses": self._figures(state, fitted_poses, fitted_trans),
+            "fitted poses": state.trajectory.motion()[:2],
+        }
+        frames = self._held_out(state)
+        crops = self._crops(self.settings.final_person_pixels, frames)
+        return {
+            **{name: figures(avatar, *motion, crops, frames) for name, motion in motions.items()},
             "pictures": "tight crop over white, person at most "
             f"{self.settings.final_person_pixels} pixels large",
         }

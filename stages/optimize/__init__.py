@@ -60,7 +60,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="optimize",
-    version=1,
+    version=2,
     needs=("frames", "detect", "poses", "masks", "depth"),
     settings=OptimizeSettings,
     run=run,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.avatar import Evidence, OptimiserSettings, Result, optimise
+from models.avatar import Avatar, Evidence, OptimiserSettings, Result, optimise, optimiser
 from models.body import BodyModel
 from models.errors import InputError, StageError
 from tests.models.avatar.scenes import filmed, true_motion
@@ -130,6 +130,21 @@ def test_held_out_frames_are_judged_and_not_learned_from(body: BodyModel) -> Non
     figures = plain.history["held_out"]
     assert figures["interpolated poses"]["iou"] > 0.5
     assert figures["interpolated poses"]["psnr"] > painted.history["held_out"]["interpolated poses"]["psnr"]
+
+
+def test_all_figures_are_of_the_delivered_avatar(body: BodyModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the colours that it is given in the end where no frame showed any."""
+    judged, figures = [], optimiser.figures
+
+    def recorded(avatar: Avatar, *others: Any) -> dict[str, float]:
+        judged.append(avatar)
+        return figures(avatar, *others)
+
+    monkeypatch.setattr(optimiser, "figures", recorded)
+    settings = SHORT.model_copy(update={"held_out": 0.1})
+    delivered = optimise(filmed(body, frames=12), body, settings).avatar
+    assert len(judged) == 3
+    assert all(torch.equal(avatar.colors, delivered.colors) for avatar in judged)
 
 
 def test_frames_without_the_person_take_no_part(body: BodyModel) -> None:
