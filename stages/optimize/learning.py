@@ -65,9 +65,14 @@ class CheckpointFile:
         return state if isinstance(state, dict) else None
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replaces the saved state in one step."""
+        """Replaces the saved state in one step.
+
+        Raises:
+            OSError: it cannot be written. torch, left to open the file itself, would not say why.
+        """
         beside = self.path.with_suffix(".part")
-        torch.save(state, beside)
+        with beside.open("wb") as file:
+            torch.save(state, file)
         beside.replace(self.path)
 
 

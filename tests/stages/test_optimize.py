@@ -1,5 +1,6 @@
 """The stage on a small clip whose truth the renderer itself has drawn."""
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +126,14 @@ def test_checkpoints_replace_each_other_whole(tmp_path: Path) -> None:
     state = file.load()
     assert state is not None and state["value"] == 2
     assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+
+
+@pytest.mark.parametrize("numbers", [1, 10**6])
+def test_a_full_disk_keeps_its_name_when_a_checkpoint_is_written(tmp_path: Path, numbers: int) -> None:
+    (tmp_path / "state.part").symlink_to("/dev/full")
+    with pytest.raises(OSError) as failure:
+        CheckpointFile(tmp_path / "state.pt").save({"tensor": torch.zeros(numbers)})
+    assert failure.value.errno == errno.ENOSPC
 
 
 def test_reads_depth_and_landmarks(work: Work) -> None:
