@@ -3,7 +3,6 @@
 from models.body.body import (
     JOINT_COUNT,
     JOINT_NAMES,
-    LEFT_RIGHT_PAIRS,
     PARENTS,
     SHAPE_COUNT,
     BodyKind,
@@ -17,7 +16,6 @@ from models.body.motion import Motion, retarget
 __all__ = [
     "JOINT_COUNT",
     "JOINT_NAMES",
-    "LEFT_RIGHT_PAIRS",
     "PARENTS",
     "SHAPE_COUNT",
     "BodyKind",

@@ -22,11 +22,6 @@ JOINT_NAMES = (
     "left_hand", "right_hand",
 )  # fmt: skip
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
-LEFT_RIGHT_PAIRS = tuple(
-    (index, JOINT_NAMES.index(name.replace("left_", "right_")))
-    for index, name in enumerate(JOINT_NAMES)
-    if name.startswith("left_")
-)
 JOINT_COUNT = len(JOINT_NAMES)
 SHAPE_COUNT = 10
 

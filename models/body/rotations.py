@@ -81,20 +81,6 @@ def quaternion_to_axis_angle(quaternion: Tensor) -> Tensor:
     return ratio * imaginary
 
 
-def axis_angle_to_quaternion(axis_angle: Tensor) -> Tensor:
-    """(..., 3) radians -> (..., 4) wxyz, unit length."""
-    cosine, sine_ratio, _ = _rodrigues_coefficients((axis_angle * axis_angle).sum(-1, keepdim=True) / 4)
-    return torch.cat([cosine, sine_ratio * axis_angle / 2], -1)
-
-
-def quaternion_multiply(first: Tensor, second: Tensor) -> Tensor:
-    """Hamilton's product (..., 4) wxyz: the rotation `second`, then `first`."""
-    w1, v1 = first[..., :1], first[..., 1:]
-    w2, v2 = second[..., :1], second[..., 1:]
-    real = w1 * w2 - (v1 * v2).sum(-1, keepdim=True)
-    return torch.cat([real, w1 * v2 + w2 * v1 + torch.linalg.cross(v1, v2)], -1)
-
-
 def matrix_to_sixd(matrix: Tensor) -> Tensor:
     """(..., 3, 3) -> (..., 6): the first column, then the second."""
     return matrix[..., :2].transpose(-1, -2).flatten(-2)

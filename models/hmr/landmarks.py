@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.body import JOINT_NAMES, BodyModel
+from models.body import JOINT_NAMES
 
 
 class _Site(NamedTuple):
@@ -86,11 +86,3 @@ def bone_directions(landmarks: Tensor) -> Tensor:
     """(..., len(SITES), 3) positions into the unit vectors (..., len(BONES), 3) along BONES."""
     start, end = zip(*BONES, strict=True)
     return torch.nn.functional.normalize(landmarks[..., end, :] - landmarks[..., start, :], dim=-1, eps=1e-6)
-
-
-def rest_hips(body: BodyModel, betas: Tensor) -> Tensor:
-    """(3,) the point between the hip landmarks in the rest pose, relative to the pelvis joint."""
-    joints = body.shaped_joints(betas)
-    hips = [index(23), index(24)]
-    points = joints[[_JOINTS[i] for i in hips]] + _OFFSETS[hips].to(joints)
-    return points.mean(0) - joints[0]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.body import JOINT_NAMES, LEFT_RIGHT_PAIRS, PARENTS, BodyModel, load_body, load_embedded_body
+from models.body import JOINT_NAMES, PARENTS, BodyModel, load_body, load_embedded_body
 from models.body.rotations import axis_angle_to_matrix
 from models.body.skinning import skin
 
@@ -89,9 +89,9 @@ def test_mirror_swaps_the_sides(body: BodyModel) -> None:
     assert body.mirror is not None
     mirrored = body.v_template[body.mirror] * torch.tensor([-1.0, 1, 1])
     torch.testing.assert_close(mirrored, body.v_template, rtol=0, atol=1e-3)
-    swapped = list(range(24))
-    for left, right in LEFT_RIGHT_PAIRS:
-        swapped[left], swapped[right] = right, left
+    other = {"left": "right", "right": "left"}
+    names = ("_".join(other.get(part, part) for part in name.split("_")) for name in JOINT_NAMES)
+    swapped = [JOINT_NAMES.index(name) for name in names]
     assert (body.weights[body.mirror][:, swapped] - body.weights).abs().max() < 0.05
 
 
