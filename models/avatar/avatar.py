@@ -140,7 +140,7 @@ class Avatar:
         Raises:
             InputError: not an avatar, of a newer version, damaged, or with values that make no sense.
         """
-        advice = "Give the avatar.npz of a finished workspace's `optimize` folder."
+        advice = "Give the avatar.npz of a finished workspace's `export` folder."
         try:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
