@@ -1,6 +1,6 @@
 """Measure the silhouettes: python benchmarks/masks.py [--write], from the repository root.
 
-Needs the benchmark sequences (HSPLAT_SHARED, or ../shared). Every way starts from what the stages frames and
+Needs the folder of benchmark sequences (HSPLAT_SHARED). Every way starts from what the stages frames and
 detect give: the mean of BlazePose's probabilities in the plain and the mirrored picture. IoU: sum of min over
 sum of max of the coverages; boundary: mean distance in pixels between the outlines at 0.5, both ways; both
 averaged over the frames. Times are CPU time of one thread for the refinement alone, with all that it learns

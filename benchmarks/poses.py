@@ -1,9 +1,10 @@
 """Measures the stages detect and poses from nothing but the video; writes benchmarks/poses.md.
 
-    python benchmarks/poses.py [--shared ../shared]
+    python benchmarks/poses.py [--shared FOLDER]
 
-Sequences with known truth are in <shared>/bench, real clips in <shared>/clips; how the errors are defined is
-in models/metrics/pose.py. Each sequence gets its true focal length, the real clips the guessed one.
+FOLDER is the folder of benchmark sequences (HSPLAT_SHARED): those with known truth are in its bench/, real
+clips in its clips/; how the errors are defined is in models/metrics/pose.py. Each sequence gets its true focal
+length, the real clips the guessed one.
 """
 
 import argparse
@@ -101,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     root = Path(__file__).parents[1]
     beside = Path(os.environ.get("HSPLAT_SHARED", root / "../shared"))
-    parser.add_argument("--shared", type=Path, default=beside)
+    parser.add_argument("--shared", type=Path, default=beside, help="the folder of benchmark sequences")
     shared = parser.parse_args().shared
 
     if not (shared / "bench").is_dir():
