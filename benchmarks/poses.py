@@ -3,8 +3,8 @@
     python benchmarks/poses.py [--shared FOLDER]
 
 FOLDER is the folder of benchmark sequences (HSPLAT_SHARED): those with known truth are in its bench/, real
-clips in its clips/; how the errors are defined is in models/metrics/pose.py. Each sequence gets its true focal
-length, the real clips the guessed one.
+clips in its clips/; how the errors are defined is in models/metrics/pose.py. Each sequence gets its true
+focal length, the real clips the guessed one.
 """
 
 import argparse
