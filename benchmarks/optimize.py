@@ -209,7 +209,21 @@ def step_seconds(evidence: Evidence, count: int, height: int, width: int) -> tup
     frames = np.arange(len(evidence))
     crops = Resized(Crops(evidence, boxes, frames, height, torch.device("cpu")), height, width)
     scene = Scene(trajectory, gaussians, evidence.fps, settings, None, None, False, None)
-    plan = Plan("joint", 10_000, frames.tolist(), crops, crops, 0, True, True, True, True, seed=0)
+    plan = Plan(
+        name="joint",
+        steps=10_000,
+        frames=frames.tolist(),
+        coarse=crops,
+        fine=crops,
+        coarse_until=0,
+        moves_motion=True,
+        moves_shape=True,
+        moves_avatar=True,
+        uses_color=True,
+        smoothness=settings.weights.rendered_smoothness,
+        pace=1.0,
+        seed=0,
+    )
     phase = Phase(scene, plan)
     for _ in range(5):
         phase.step()
