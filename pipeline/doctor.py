@@ -83,7 +83,7 @@ def _version(distribution: str) -> str | None:
 
 def _landmarks() -> Check:
     """The weights of the embedded engines lie in mediapipe's wheel."""
-    mend = "uv sync --all-extras --locked --reinstall-package mediapipe"
+    mend = "rm -rf .venv && make sync"
     spec = util.find_spec("mediapipe")
     if spec is None or spec.origin is None:
         return Check("weights", "missing", "they come with mediapipe", _SYNC)
@@ -130,9 +130,7 @@ def _extras() -> Iterator[Check]:
         if version:
             yield Check(name, "ok", version)
         else:
-            yield Check(
-                name, "absent", "the embedded engines take its place", "uv sync --locked --extra models"
-            )
+            yield Check(name, "absent", "the embedded engines take its place", _SYNC)
 
 
 def _disk(folder: Path) -> Check:
