@@ -39,11 +39,6 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks; write a m
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.callback()
-def _commands() -> None:
-    """Keeps the commands' names even while there is only one."""
-
-
 @app.command()
 def run(
     video: Annotated[Path, typer.Argument(help="The clip.", show_default=False)],
