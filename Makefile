@@ -13,7 +13,7 @@ unexport VIRTUAL_ENV
 .PHONY: demo test lint sync clean
 
 demo: $(STAMP)
-	$(BIN)/hsplat-pipeline run $(CLIP) --workspace $(DEMO)
+	$(BIN)/hsplat-pipeline run $(CLIP) --workspace $(DEMO) --device cpu
 	@echo "Your own clip: $(UV) run hsplat-pipeline run myvideo.mp4"
 
 test: $(STAMP)

@@ -7,8 +7,6 @@ import os
 
 _ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # spinning OpenMP threads collapse on a busy machine
-    "YOLO_OFFLINE": "true",
-    "YOLO_AUTOINSTALL": "false",
     "GLOG_minloglevel": "2",  # mediapipe's chatter on the console
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }

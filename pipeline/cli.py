@@ -1,13 +1,16 @@
 """The command line: parses, calls, prints."""
 
 import json
+import os
 import shlex
+import shutil
 import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,11 +37,6 @@ app = typer.Typer(
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks; write a more talkative log.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@app.callback()
-def _commands() -> None:
-    """Keeps the commands' names even while there is only one."""
 
 
 @app.command()
@@ -77,7 +75,7 @@ def run(
         "device": device, "poses": poses, "masks": masks, "depth": depth,
         "person": person, "height": height, "body": body, "focal": focal,
     }  # fmt: skip
-    with _failures_told(debug, resume_call(sys.argv[1:])), terminable():
+    with _failures_told(debug, resumable=True), terminable():
         video = absolute(video)
         place = Workspace(workspace or default_folder(video))
         configuration = config.load(video, preset, config_file, assignments or (), options)
@@ -114,14 +112,19 @@ def _json(facts: Any) -> str:
 
 
 @contextmanager
-def _failures_told(debug: bool, resume: str = "") -> Iterator[None]:
-    """Ends the program with one clear message and the right exit status, whatever went wrong."""
+def _failures_told(debug: bool, resumable: bool = False) -> Iterator[None]:
+    """Ends the program with one clear message and the right exit status, whatever went wrong.
+
+    Args:
+        debug: show the traceback, too.
+        resumable: the same call again goes on from where this one ended.
+    """
     try:
         yield
     except HsplatError as error:
         if debug:
             traceback.print_exc()
-        again = f"\nGo on with: {resume}" if resume and error.exit_status == 1 else ""
+        again = _go_on() if resumable and error.exit_status == 1 else ""
         say(f"Error: {error}{again}", Console(stderr=True))
         raise typer.Exit(error.exit_status) from None
     except Exception as error:
@@ -130,16 +133,32 @@ def _failures_told(debug: bool, resume: str = "") -> Iterator[None]:
         say(f"Error: {type(error).__name__}: {error}\n--debug shows where.", Console(stderr=True))
         raise typer.Exit(1) from None
     except KeyboardInterrupt as error:
-        say(f"Stopped; what is finished stays.\nGo on with: {resume}", Console(stderr=True))
+        say(f"Stopped; what is finished stays.{_go_on()}" if resumable else "Stopped.", Console(stderr=True))
         number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
         raise typer.Exit(128 + number) from None
 
 
-def resume_call(arguments: list[str]) -> str:
-    """The call that goes on from here: the same, without starting anything anew a second time."""
+def _go_on() -> str:
+    return f"\nGo on with: {resume_call(sys.argv)}"
+
+
+def resume_call(call: list[str]) -> str:
+    """What to type to go on from here: the same call, without starting anything anew a second time."""
     kept = [
         argument
-        for before, argument in zip(["", *arguments], arguments, strict=False)
+        for before, argument in pairwise(call)
         if before != "--redo" and not argument.startswith("--redo")
     ]
-    return shlex.join([app.info.name or "", *kept])
+    return shlex.join([*_program(Path(call[0])), *kept])
+
+
+def _program(script: Path) -> list[str]:
+    """This program as it can be typed in the current folder, which an environment's `bin` on PATH decides."""
+    name = str(app.info.name)
+    if shutil.which(name):
+        return [name]
+    if not os.access(script, os.X_OK):  # `python -m pipeline`
+        return [sys.executable, "-m", "pipeline"]
+    if shutil.which("uv") and script.absolute().is_relative_to(Path.cwd()):
+        return ["uv", "run", name]
+    return [os.path.relpath(script)]

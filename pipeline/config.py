@@ -5,6 +5,7 @@ Relative paths count from the current folder, whoever names them; the configurat
 """
 
 import difflib
+import reprlib
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -37,7 +38,13 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "body": ("poses.body", "optimize.body", "export.body"),
     "focal": ("frames.focal",),
 }
-_DEEPEST = 8  # of nested keys that are looked at; an alias in YAML may refer to itself
+_DEEPEST = 8  # of nested keys that are looked at
+
+
+_MOST_LISTED = 12  # possible keys in a message
+_brief = reprlib.Repr()
+_brief.maxlevel = 2
+_LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def schema() -> type[Settings]:
@@ -120,14 +127,32 @@ def parsed(values: Mapping[str, Any]) -> Settings:
 
 
 def _validated(values: Values, origins: Origins) -> Settings:
+    problems = _truth_values(values, origins)
     try:
         config = schema().model_validate(values)
     except ValidationError as error:
+        problems += _problems(error, origins)
+    if problems:
         raise InputError(
-            "The configuration is not usable:\n" + "\n".join(_problems(error, origins)),
+            "The configuration is not usable:\n" + "\n".join(problems),
             "configs/default.yaml lists every key with its meaning.",
-        ) from None
+        )
     return schema().model_validate(_absolute(config.model_dump()))
+
+
+def _truth_values(values: Values, origins: Origins) -> list[str]:
+    """One line for every number that is true or false, which Python would take for 1 and 0."""
+    return [
+        f"  {'.'.join(key)} ({_origin(key, origins)}): must be a number, not {_shown(value)}{_allowed(field)}"
+        for key, field in keys(schema()).items()
+        if isinstance(value := _value(values, key), bool) and {int, float} & set(_parts(field.annotation))
+    ]
+
+
+def _value(values: Any, key: Key) -> Any:
+    for name in key:
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
 
 
 def _absolute(value: Any) -> Any:
@@ -141,7 +166,7 @@ def _sections(source: Values, origins: Origins) -> Values:
     for name, value in source.items():
         if name in schema().model_fields and not isinstance(value, (dict, type(None))):
             raise InputError(
-                f"{name} ({origins[name,]}) is a section with keys of its own, not {str(value)[:60]!r}.",
+                f"{name} ({origins[name,]}) is a section with keys of its own, not {_shown(value)}.",
                 f"Set one of them: {_names(_model(schema().model_fields[name].annotation))}.",
             )
     return {name: value for name, value in source.items() if value is not None}
@@ -183,33 +208,40 @@ def _parsed(text: str, name: str) -> tuple[Values, Origins]:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         values = loader.construct_document(node) if node else {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that cannot be
         raise InputError(f"{_place(error, name)} is not valid YAML: {_reason(error)}.") from error
     except RecursionError as error:
         raise InputError(f"{name} is nested too deeply.") from error
     if not isinstance(values, dict):
         raise InputError(
-            f"{name} holds no keys but {str(values)[:40]!r}.", "Write `section:` with `key: value` below."
+            f"{name} holds no keys but {_shown(values)}.", "Write `section:` with `key: value` below."
         )
     return values, {key: f"{name}:{line}" for key, line in _lines(node)}
 
 
-def _place(error: yaml.YAMLError, name: str) -> str:
+def _place(error: Exception, name: str) -> str:
     mark = getattr(error, "problem_mark", None)
     return f"{name}:{mark.line + 1}" if mark else name
 
 
-def _reason(error: yaml.YAMLError) -> str:
+def _reason(error: Exception) -> str:
     return getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
 
 
-def _lines(node: yaml.Node | None, prefix: Key = ()) -> Iterable[tuple[Key, int]]:
-    if not isinstance(node, yaml.MappingNode) or len(prefix) == _DEEPEST:
-        return
-    for key, value in node.value:
-        path = (*prefix, str(key.value))
-        yield path, key.start_mark.line + 1
-        yield from _lines(value, path)
+def _lines(node: yaml.Node | None) -> Iterable[tuple[Key, int]]:
+    """Every key with its line; what aliases repeat, only where it comes first, as it may be very much."""
+    seen: set[int] = set()
+
+    def below(node: yaml.Node | None, prefix: Key) -> Iterable[tuple[Key, int]]:
+        if not isinstance(node, yaml.MappingNode) or len(prefix) == _DEEPEST or id(node) in seen:
+            return
+        seen.add(id(node))
+        for key, value in node.value:
+            path = (*prefix, str(key.value))
+            yield path, key.start_mark.line + 1
+            yield from below(value, path)
+
+    return below(node, ())
 
 
 def _assignment(text: str) -> tuple[Values, Origins]:
@@ -218,7 +250,7 @@ def _assignment(text: str) -> tuple[Values, Origins]:
         raise InputError(f"--set {text!r} is not of the form KEY=VALUE.", "Example: --set frames.fps=10")
     try:
         parsed = yaml.safe_load(value)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(
             f"--set {text!r}: the value is not valid YAML.", "Quote text: --set 'a.b=\"x\"'"
         ) from error
@@ -244,9 +276,11 @@ def _problems(error: ValidationError, origins: Origins) -> list[str]:
         # Members of a union and elements of a list add to the location; the key is what the schema knows.
         key = next((loc[:n] for n in range(len(loc), 0, -1) if loc[:n] in known), loc)
         message = problem["msg"].replace("Input should be", "must be").replace("Value error, ", "")
-        choices = [str(choice) for choice in _choices(known[key].annotation)] if key in known else []
-        close = closest(str(problem["input"]), choices)
-        reasons.setdefault(key, []).append(f"{message}, not {str(problem['input'])[:60]!r}{close}")
+        field, given = known.get(key), problem["input"]
+        choices = [str(choice) for choice in _choices(field.annotation)] if field else []
+        close = closest(given, choices) if isinstance(given, str) else ""
+        allowed = _allowed(field) if field else ""
+        reasons.setdefault(key, []).append(f"{message}, not {_shown(given)}{allowed}{close}")
     return [
         f"  {'.'.join(key)} ({_origin(key, origins)}): {'; '.join(dict.fromkeys(why))}"
         for key, why in reasons.items()
@@ -266,14 +300,48 @@ def _choices(annotation: Any) -> list[Any]:
     return [choice for part in typing.get_args(annotation) for choice in _choices(part)]
 
 
+def _parts(annotation: Any) -> Iterable[Any]:
+    """An annotation and all that it is made of, where it can be hashed."""
+    yield annotation
+    for part in typing.get_args(annotation):
+        if not isinstance(part, FieldInfo):
+            yield from _parts(part)
+
+
+def _allowed(field: FieldInfo) -> str:
+    """The range of a field's numbers, to end a message with; empty where there is none."""
+    limits = list(_limits(field))
+    return f"; allowed: {' and '.join(limits)}" if limits else ""
+
+
+def _limits(part: Any) -> Iterable[str]:
+    if isinstance(part, FieldInfo):
+        for constraint in part.metadata:
+            for name, words in _LIMITS.items():
+                if (limit := getattr(constraint, name, None)) is not None:
+                    yield f"{words} {limit}"
+        part = part.annotation
+    for inner in typing.get_args(part):
+        yield from _limits(inner)
+
+
+def _shown(value: Any) -> str:
+    """A value in a few words, however large it is; aliases in YAML can make one that is endless."""
+    return repr((value if isinstance(value, str) else _brief.repr(value))[:60])
+
+
 def _suggestion(unknown: Key, known: Mapping[Key, FieldInfo]) -> str:
+    """The keys that would do, and the one that was probably meant."""
     siblings = [key[-1] for key in known if key[:-1] == unknown[:-1]]
-    if match := difflib.get_close_matches(unknown[-1], siblings, n=1):
-        return f"; did you mean {'.'.join((*unknown[:-1], match[0]))}?"
-    elsewhere = {key[-1]: ".".join(key) for key in known}
-    if match := difflib.get_close_matches(unknown[-1], elsewhere, n=1):
-        return f"; did you mean {elsewhere[match[0]]}?"
-    return "; " + _list("possible" if len(unknown) > 1 else "sections", siblings).rstrip(".")
+    if len(siblings) <= _MOST_LISTED:
+        listed = f"; {'possible' if len(unknown) > 1 else 'sections'}: {', '.join(siblings)}"
+    else:
+        listed = f"; closest: {', '.join(difflib.get_close_matches(unknown[-1], siblings, n=3, cutoff=0))}"
+    elsewhere = {key[-1]: key for key in known} | {name: (*unknown[:-1], name) for name in siblings}
+    for names in (siblings, list(elsewhere)):
+        if match := difflib.get_close_matches(unknown[-1], names, n=1):
+            return f"{listed}; did you mean {'.'.join(elsewhere[match[0]])}?"
+    return listed
 
 
 def closest(word: str, words: Iterable[str]) -> str:

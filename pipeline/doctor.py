@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from models import gpu
 from pipeline.console import size
 
 _SYNC = "make sync"  # installs every package of the lock file
@@ -82,7 +83,7 @@ def _version(distribution: str) -> str | None:
 
 def _landmarks() -> Check:
     """The weights of the embedded engines lie in mediapipe's wheel."""
-    mend = "uv sync --all-extras --locked --reinstall-package mediapipe"
+    mend = "rm -rf .venv && make sync"
     spec = util.find_spec("mediapipe")
     if spec is None or spec.origin is None:
         return Check("weights", "missing", "they come with mediapipe", _SYNC)
@@ -107,28 +108,19 @@ def _body() -> Check:
 
 def _graphics() -> Iterator[Check]:
     """The graphics card, and the rasteriser that runs on it alone."""
-    without = "optimize runs on the CPU"
-    try:
-        import torch
-
-        name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-    except (ImportError, RuntimeError):
-        name = None
-    if name is None:
-        yield Check(
-            "CUDA", "absent", f"no usable card, {without}", "install NVIDIA's driver, then: nvidia-smi"
-        )
-    else:
-        yield Check("CUDA", "ok", name)
+    card, lack = gpu.device(), gpu.lack()
     version = _version("gsplat")
+    without = "optimize runs on the CPU"
+    if card is not None:
+        yield Check("CUDA", "ok", card)
+    elif lack is not None:
+        yield Check("CUDA", "absent", f"{lack.problem}, {without}", lack.mend)
     if version is None:
-        yield Check("gsplat", "absent", without, _SYNC)
-    elif name is not None and shutil.which("nvcc") is None:
-        yield Check(
-            "gsplat", "absent", "needs nvcc to build its kernels", "sudo apt-get install nvidia-cuda-toolkit"
-        )
+        yield Check("gsplat", "absent", f"not installed, {without}", _SYNC)
+    elif card is not None and lack is not None:
+        yield Check("gsplat", "absent", f"{lack.problem}, {without}", lack.mend)
     else:
-        yield Check("gsplat", "ok", version if name else f"{version}, idle without CUDA")
+        yield Check("gsplat", "ok", version if card else f"{version}, idle without CUDA")
 
 
 def _extras() -> Iterator[Check]:
@@ -138,9 +130,7 @@ def _extras() -> Iterator[Check]:
         if version:
             yield Check(name, "ok", version)
         else:
-            yield Check(
-                name, "absent", "the embedded engines take its place", "uv sync --locked --extra models"
-            )
+            yield Check(name, "absent", "the embedded engines take its place", _SYNC)
 
 
 def _disk(folder: Path) -> Check:

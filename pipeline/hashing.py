@@ -11,6 +11,9 @@ from models.errors import InputError
 
 # A file that changed this recently may change again within the same tick of the file system's clock.
 _SETTLED_NS = 2_000_000_000
+# More than a folder of pictures ever has: one file for every frame of a video.
+_MOST_FILES = 100_000
+_MOST_BYTES = 100 * 2**30
 
 
 def file_hash(path: Path) -> str:
@@ -23,6 +26,22 @@ def data_hash(data: Any) -> str:
     """SHA-256 of JSON-able data, the same whatever the order of its keys."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _files(folder: Path, key: str) -> list[Path]:
+    """The files directly in a folder, by name; what lies deeper no stage reads."""
+    files: list[Path] = []
+    total = 0
+    for file in folder.iterdir():
+        if file.is_file():
+            files.append(file)
+            total += file.stat().st_size
+        if len(files) > _MOST_FILES or total > _MOST_BYTES:
+            raise InputError(
+                f"{folder} ({key}) holds more than {_MOST_FILES} files or {_MOST_BYTES // 2**30} GiB.",
+                "Give a folder that holds nothing but the files meant.",
+            )
+    return sorted(files)
 
 
 class Hashes:
@@ -42,19 +61,18 @@ class Hashes:
             pass
 
     def of(self, path: Path, key: str) -> str:
-        """The hash of a file, or of a folder's files with their names.
+        """The hash of a file, or of the files directly in a folder, with their names.
 
         Args:
             path: a file or a folder of the user's.
             key: the configuration key that names it, for the message.
 
         Raises:
-            InputError: it does not exist or cannot be read.
+            InputError: it does not exist, cannot be read, or is a folder of too many or too large files.
         """
         try:
             if path.is_dir():
-                files = sorted(file for file in path.rglob("*") if file.is_file())
-                return data_hash([[file.relative_to(path).as_posix(), self._of_file(file)] for file in files])
+                return data_hash([[file.name, self._of_file(file)] for file in _files(path, key)])
             if not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe; reading it might never end
                 raise InputError(f"{path} ({key}) is neither a file nor a folder.", "Check the path.")
             return self._of_file(path)

@@ -43,8 +43,9 @@ class Lock:
                 "host": socket.gethostname(),
                 "started": time.strftime("%Y-%m-%d %H:%M:%S"),
             }
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, json.dumps(me).encode(), 0)
+            text = json.dumps(me).encode()
+            os.pwrite(self._descriptor, text, 0)  # before the cut, so that a full disk never empties it
+            os.ftruncate(self._descriptor, len(text))
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -71,6 +72,11 @@ def holder(path: Path) -> dict[str, Any] | None:
         os.close(descriptor)
 
 
+def was_held(path: Path) -> bool:
+    """Whether a file is a lock of this module's: it still says who held it last."""
+    return path.is_file() and {"pid", "host", "started"} <= _read(path).keys()
+
+
 def _attempt(descriptor: int) -> bool:
     for _ in range(_ATTEMPTS):
         try:
@@ -84,7 +90,7 @@ def _attempt(descriptor: int) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     try:
         text = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return text if isinstance(text, dict) else {}
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
+import stages
 from models.errors import HsplatError, InputError, StageError
 from pipeline.hashing import Hashes, file_hash
-from pipeline.lock import Lock, holder
+from pipeline.lock import Lock, holder, was_held
 from pipeline.paths import absolute
 
 MANIFEST = "manifest.json"
@@ -134,7 +136,22 @@ class Workspace:
             yield
 
     def _is_ours(self) -> bool:
-        return self.record_path.exists() or (self.logs.is_dir() and (self.folder / "lock").is_file())
+        """Whether a run made this folder. Strict, since stages' folders in it are replaced without asking."""
+        lock = self.folder / "lock"
+        try:
+            self.record()
+            return lock.is_file()
+        except Damaged:
+            if _is_json(self.record_path):
+                return False  # whole, but another program's
+        except FileNotFoundError:
+            if lock.is_file() and lock.stat().st_size == 0:
+                return self._ended_at_once()
+        return was_held(lock) and self.logs.is_dir()
+
+    def _ended_at_once(self) -> bool:
+        """Whether there is nothing but what a run makes before it can write, as on a full disk."""
+        return {*self.folder.iterdir()} == {self.folder / "lock", self.logs} and not any(self.logs.iterdir())
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(
@@ -155,11 +172,11 @@ class Workspace:
 
     def _recover(self) -> None:
         """Ends a publication that a kill interrupted between its two renames."""
-        for old in self.folder.glob(".*.old"):
-            published = self.stage_folder(old.name[1 : -len(".old")])
-            if published.exists():
+        for stage in stages.STAGES:
+            old, published = self._old_folder(stage.name), self.stage_folder(stage.name)
+            if old.exists() and published.exists():
                 shutil.rmtree(old)
-            else:
+            elif old.exists():
                 old.rename(published)
 
     def record(self) -> Record:
@@ -265,7 +282,8 @@ class Workspace:
     def publish(self, manifest: Manifest) -> None:
         """Makes the partial folder of a stage the published one, by a rename once all of it is on the disk.
 
-        The one it replaces is moved aside first; a kill between the two renames is mended by the next run.
+        The one it replaces, whole or damaged, is moved aside first; a kill between the two renames is mended
+        by the next run. What has a stage's name in here is ours: `open_for` refuses anybody else's folder.
         """
         stage = manifest.stage
         partial, published, old = (
@@ -322,6 +340,14 @@ def _read(path: Path, model: type[Model]) -> Model:
         raise Damaged(f"{path.name} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise Damaged(f"{path.name} is damaged") from error
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        from_json(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _write(path: Path, model: BaseModel) -> None:

@@ -138,12 +138,12 @@ def _cleaned(image: NDArray[Any], frames: Frames) -> NDArray[np.float32]:
     return np.asarray(values, dtype=np.float32)
 
 
-ENGINES: dict[str, Callable[[Work], dict[str, Any]]] = {"none": no_depth, "user": users_depth}
+ENGINES: dict[str, Callable[[Work], dict[str, Any]]] = {"none": no_depth, "file": users_depth}
 
 
 def choose_engine(settings: DepthSettings) -> str:
-    """The engine's name: the user's file where given, else "none"."""
-    return "none" if settings.file is None else "user"
+    """The engine's name: "file" where the user gives one, else "none"."""
+    return "none" if settings.file is None else "file"
 
 
 STAGE = Stage(

@@ -164,14 +164,14 @@ def _read_mask(file: Path, frames: Frames) -> Mask:
 
 ENGINES: dict[str, Callable[[Work, Frames, Subject], tuple[Iterator[Mask], Facts]]] = {
     "blazepose": refined_silhouettes,
-    "user": users_masks,
+    "file": users_masks,
 }
 
 
 def choose_engine(settings: MasksSettings) -> str:
-    """The engine's name: the user's masks where given, else the one asked for, else the best there is."""
+    """The engine's name: "file" where the user gives masks, else that asked for, else the best."""
     if settings.folder is not None:
-        return "user"
+        return "file"
     return "blazepose" if settings.engine == "auto" else settings.engine
 
 

@@ -76,7 +76,7 @@ def probe(path: Path) -> VideoInfo:
 def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
-            raise InputError(f"{path} is a folder, not a video.", "Give a video file; for a folder: batch.")
+            raise InputError(f"{path} is a folder, not a video.", "Give one video file.")
         if not path.exists():
             raise InputError(f"{path} does not exist.", "Check the path.")
         if not path.is_file():

@@ -100,7 +100,7 @@ class OptimiserSettings(_Section):
     flatness_ratio: Annotated[float, Field(gt=0)] = Field(
         default=3.0, description="tau, tangent over normal size"
     )
-    height: Annotated[float, Field(gt=0.3, lt=3)] | None = Field(
+    height: Annotated[float, Field(ge=0.5, le=2.8)] | None = Field(
         default=None, description="the person's height in metres, where known"
     )
     weights: Weights = Weights()

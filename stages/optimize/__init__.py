@@ -1,11 +1,11 @@
 """Stage optimize: learns the avatar and refines the motion, together."""
 
-import ctypes
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from models import gpu
 from models.avatar.settings import OptimiserSettings
 from models.errors import InputError
 from stages.base import Settings, Stage, Work
@@ -15,35 +15,36 @@ class OptimizeSettings(Settings, OptimiserSettings):
     """The `optimize` section of the configuration."""
 
     device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto: cuda where there is one"
+        default="auto", description="auto: cuda where gsplat can run"
     )
     body: Path | None = Field(default=None, description="SMPL_NEUTRAL.pkl or .npz, for a motion of that body")
 
 
 def engine(settings: OptimizeSettings) -> str:
-    """The renderer that will run: gsplat on CUDA, numba on the CPU.
+    """The renderer that will run: gsplat where it can, numba on the CPU.
 
     Raises:
-        InputError: CUDA is asked for where there is none.
+        InputError: CUDA is asked for where gsplat cannot run.
     """
     if settings.device == "cpu":
         return "numba"
-    if _cuda_is_available():
+    lack = gpu.lack()
+    if lack is None:
         return "gsplat"
     if settings.device == "cuda":
-        raise InputError("There is no CUDA device here.", "Use --device auto or --device cpu.")
+        raise InputError(
+            f"Stage optimize cannot run on CUDA: {lack.problem}.",
+            f"{lack.mend[0].upper()}{lack.mend[1:]}; or use --device cpu.",
+        )
     return "numba"
 
 
-def _cuda_is_available() -> bool:
-    """Asks torch only where a driver is installed: loading torch takes seconds."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    import torch
-
-    return torch.cuda.is_available()
+def _idle_gpu(work: Work) -> list[str]:
+    """A warning where there is a GPU that nobody asked to leave alone, and it cannot be used."""
+    if work.settings.device != "auto" or work.engine != "numba" or gpu.device() is None:
+        return []
+    lack = gpu.lack()
+    return [f"the GPU lies idle: {lack.problem}; {lack.mend}"] if lack else []
 
 
 def run(work: Work) -> dict[str, Any]:
@@ -55,7 +56,8 @@ def run(work: Work) -> dict[str, Any]:
     """
     from stages.optimize.learning import learn
 
-    return learn(work)
+    summary = learn(work)
+    return {**summary, "warnings": [*_idle_gpu(work), *summary["warnings"]]}
 
 
 STAGE = Stage(

@@ -19,9 +19,9 @@ CLIP = ROOT / "examples" / "clip.mp4"
 FRAMES = 12
 SMALL = (
     f"frames.max_frames={FRAMES}", "frames.min_fps=1", "frames.max_side=240",
-    "optimize.gaussians=1500", "optimize.final_gaussians=2000", "optimize.person_pixels=64",
-    "optimize.final_person_pixels=96", "optimize.alignment_steps=60", "optimize.silhouette_steps=20",
-    "optimize.joint_steps=60", "optimize.appearance_steps=20",
+    "optimize.device=cpu", "optimize.gaussians=1500", "optimize.final_gaussians=2000",
+    "optimize.person_pixels=64", "optimize.final_person_pixels=96", "optimize.alignment_steps=60",
+    "optimize.silhouette_steps=20", "optimize.joint_steps=60", "optimize.appearance_steps=20",
     "export.video_height=160", "export.turntable_frames=6",
 )  # fmt: skip
 OPTIONS = [part for setting in SMALL for part in ("--set", setting)]

@@ -106,7 +106,8 @@ def test_a_run_at_work_refuses_another_and_stops_on_ctrl_c(
     assert process.returncode == 130
     stopped, resume = said.splitlines()[-2:]
     assert stopped == "Stopped; what is finished stays."
-    assert resume.startswith(f"Go on with: hsplat-pipeline run {CLIP} --workspace")
+    assert resume.startswith("Go on with: ")
+    assert f" run {CLIP} --workspace" in resume
     assert "Traceback" not in said
     assert contents(half_done) == before
     assert checkpoint.exists()
@@ -161,7 +162,7 @@ def test_a_limit_on_files_is_told_and_mended(
     assert f"{half_done} " in said or f"{half_done}." in said
     assert words in said
     assert "Traceback" not in said
-    assert ("Go on with: hsplat-pipeline run" in said) == (status == 1)
+    assert ("Go on with: " in said) == (status == 1)
     assert contents(half_done) == before
 
 
@@ -202,6 +203,6 @@ def test_a_full_or_read_only_disk_is_told_and_mended(
     assert str(tiny / "w") in ended.err
     assert done <= published(tiny / "w") < DONE_BEFORE | {"optimize"}
     if status == 1:
-        assert "Go on with: hsplat-pipeline run" in ended.err
+        assert "Go on with: " in ended.err
         subprocess.run(["mount", "-o", "remount,size=50m", str(tiny)], check=True)
         assert call(*options, "--until", "frames").status == 0

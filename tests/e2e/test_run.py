@@ -9,7 +9,7 @@ import plyfile
 import pytest
 
 from pipeline.__main__ import main
-from tests.e2e.conftest import CLIP, FRAMES, OPTIONS, Ended
+from tests.e2e.conftest import CLIP, FRAMES, OPTIONS, Ended, Start
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,13 @@ def test_every_stage_is_published(folder: Path, call: Callable[..., Ended]) -> N
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
-def test_a_second_run_does_nothing(folder: Path, call: Callable[..., Ended]) -> None:
+def test_a_second_run_does_nothing(folder: Path, start: Start) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/manifest.json")}
-    ended = call("run", CLIP, "--workspace", folder, *OPTIONS)
-    assert ended.status == 0
-    assert ended.err == "up to date: frames, detect, poses, masks, depth, optimize, export\n"
-    assert "report.html" in ended.out
+    process = start("run", CLIP, "--workspace", folder, *OPTIONS)
+    out, err = process.communicate()
+    assert process.returncode == 0
+    assert err == "up to date: frames, detect, poses, masks, depth, optimize, export\n"
+    assert "report.html" in out
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 
 from pipeline import cli, doctor
 from tests.pipeline.conftest import ROOT, Call
@@ -160,5 +162,39 @@ def test_nothing_heavy_is_loaded_before_there_is_work() -> None:
         (["run", "--redo=masks", "a.mp4"], "hsplat-pipeline run a.mp4"),
     ],
 )
-def test_the_call_to_go_on_with(arguments: list[str], resumed: str) -> None:
-    assert cli.resume_call(arguments) == resumed
+def test_the_call_to_go_on_with(monkeypatch: pytest.MonkeyPatch, arguments: list[str], resumed: str) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    assert cli.resume_call(["somewhere/hsplat-pipeline", *arguments]) == resumed
+
+
+@pytest.mark.parametrize(
+    ("script", "on_path", "typed"),
+    [
+        ("project/.venv/bin/hsplat-pipeline", {"hsplat-pipeline", "uv"}, "hsplat-pipeline"),
+        ("project/.venv/bin/hsplat-pipeline", {"uv"}, "uv run hsplat-pipeline"),
+        ("project/.venv/bin/hsplat-pipeline", set(), ".venv/bin/hsplat-pipeline"),
+        ("other/bin/hsplat-pipeline", {"uv"}, "../other/bin/hsplat-pipeline"),
+    ],
+)
+def test_the_program_is_named_as_it_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, on_path: set[str], typed: str
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / script).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / script).touch(mode=0o755)
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setattr(shutil, "which", lambda name: name if name in on_path else None)
+    assert cli.resume_call([str(tmp_path / script), "run", "a.mp4"]) == f"{typed} run a.mp4"
+
+
+def test_a_module_is_named_as_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    (tmp_path / "__main__.py").touch(mode=0o644)
+    assert cli.resume_call([str(tmp_path / "__main__.py"), "run"]) == f"{sys.executable} -m pipeline run"
+
+
+@pytest.mark.parametrize(("resumable", "said"), [(True, "Go on with: "), (False, "Stopped.\n")])
+def test_only_what_can_go_on_says_so(capsys: pytest.CaptureFixture[str], resumable: bool, said: str) -> None:
+    with pytest.raises(typer.Exit), cli._failures_told(False, resumable):
+        raise KeyboardInterrupt
+    assert said in capsys.readouterr().err

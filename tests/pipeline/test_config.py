@@ -1,12 +1,15 @@
 """Configuration: the order of its sources, and what it says about mistakes."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+import stages
 from models.errors import InputError
 from pipeline import config
 
+REAL = stages.STAGES
 pytestmark = pytest.mark.usefixtures("chain")
 
 
@@ -59,6 +62,12 @@ def test_paths_become_absolute(tmp_path: Path) -> None:
         ("masks.qqq=3", ("masks.qqq", "possible: folder")),
         ("optimize.device=cude", ("optimize.device", "'auto', 'cpu' or 'cuda'", "did you mean 'cuda'?")),
         ("optimize.steps=many", ("optimize.steps", "valid integer", "'many'")),
+        ("optimize.stepz=3", ("possible: steps, device, height",)),
+        ("poses.height=true", ("poses.height (--set): must be a number, not 'True'; allowed: above 0",)),
+        ("optimize.steps=false", ("optimize.steps (--set): must be a number", "allowed: at least 1")),
+        ("optimize.steps=many", ("allowed: at least 1",)),
+        ("optimize.steps=2024-99-99", ("not valid YAML",)),
+        ("optimize.steps=" + "9" * 5000, ("not valid YAML",)),
         ("optimize.steps=0", ("optimize.steps", "greater than or equal to 1", "'0'")),
         ("frames.rate=-1", ("frames.rate", "greater than 0")),
         ("frames=3", ("frames (--set)", "is a section", "rate")),
@@ -69,6 +78,35 @@ def test_paths_become_absolute(tmp_path: Path) -> None:
 def test_a_mistake_is_named(assignment: str, names: tuple[str, ...]) -> None:
     message = refusal(assignment)
     assert all(name in message for name in names), message
+
+
+def test_of_many_keys_the_closest_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "STAGES", REAL)
+    message = refusal("optimize.gausians=3")
+    assert re.search(r"closest: \w+, \w+, \w+; did you mean optimize\.gaussians\?", message), message
+
+
+def test_a_seed_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "STAGES", REAL)
+    message = refusal("optimize.seed=true")
+    assert "optimize.seed (--set): must be a number, not 'True'; allowed: at least 0" in message
+
+
+@pytest.mark.parametrize(("opening", "item"), [("[{}]", "*a{}"), ("{{{}}}", "k{1}: *a{0}")])
+@pytest.mark.parametrize("key", ["optimize", "optimize.steps", "zzz", "a0"])
+def test_a_value_of_nested_aliases_is_named_at_once(
+    tmp_path: Path, opening: str, item: str, key: str
+) -> None:
+    """Written out, it would have 10^30 parts."""
+    values = [opening.format(", ".join(item.format(n, k) for k in range(10))) for n in range(30)]
+    lines = ["a0: &a0 0", *(f"a{n}: &a{n} {value}" for n, value in enumerate(values, start=1))]
+    section, _, inner = key.partition(".")
+    lines.append(f"{section}: {{{inner}: *a30}}" if inner else f"{section}: *a30")
+    file = tmp_path / "mine.yaml"
+    file.write_text("\n".join(lines))
+    message = refusal(file=file)
+    assert "mine.yaml:" in message
+    assert len(message) < 10_000
 
 
 def test_all_mistakes_are_named_at_once() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from models import gpu
 from pipeline import doctor
 from pipeline.doctor import Check, examine
 
@@ -54,6 +55,13 @@ def test_a_missing_package(monkeypatch: pytest.MonkeyPatch, name: str, state: st
     monkeypatch.setattr(metadata, "version", version)
     assert named(name).state == state
     assert named(name).mend
+
+
+def test_a_missing_toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "device", lambda: "H1")
+    monkeypatch.setattr(gpu, "lack", lambda: gpu.Lack("no toolkit is found", "install CUDA 1.2"))
+    assert named("CUDA").state == "ok"
+    assert (named("gsplat").state, named("gsplat").mend) == ("absent", "install CUDA 1.2")
 
 
 def test_lacking_weights(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,31 @@ def test_a_folder_is_hashed_by_names_and_contents(tmp_path: Path) -> None:
     assert len({first, second, hashes.of(folder, "k")}) == 3
 
 
+def test_what_lies_deeper_in_a_folder_is_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    old(folder / "a", "one")
+    hashes = Hashes(tmp_path / "store")
+    first = hashes.of(folder, "k")
+    (folder / "deep").mkdir()
+    old(folder / "deep" / "b", "two")
+    os.mkfifo(folder / "pipe")
+    (folder / "circle").symlink_to(folder)
+    assert hashes.of(folder, "k") == first
+
+
+@pytest.mark.parametrize("bound", ["_MOST_FILES", "_MOST_BYTES"])
+def test_a_folder_of_too_much_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    for name in "abc":
+        old(tmp_path / name, "one")
+    monkeypatch.setattr(hashing, bound, 2)
+    monkeypatch.setattr(hashing, "file_hash", lambda path: pytest.fail("read"))
+    with pytest.raises(InputError, match=r"\(masks\.folder\) holds more than"):
+        Hashes(tmp_path / "store").of(tmp_path, "masks.folder")
+
+
 @pytest.mark.parametrize("text", ["", "[1]", '{"x": 3}', "\x00", '{"PATH": [1, 2]}'])
 def test_a_damaged_store_only_costs_time(tmp_path: Path, text: str) -> None:
     file = old(tmp_path / "a", "text")

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,68 @@ def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
+HELD = '{"pid": 1, "host": "h", "started": "2026-01-01 00:00:00"}'
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"workspace.json": '{"folders": []}'},
+        {"workspace.json": '{"folders": []}', "lock": "", "logs/a.log": "mine"},
+        {"workspace.json": '{"folders": []}', "lock": HELD, "logs/a.log": "mine"},
+        {"workspace.json": "half a fi", "lock": "", "logs/a.log": "mine"},
+        {"lock": "", "logs/a.log": "mine"},
+        {"lock": "4711", "logs/a.log": "mine"},
+        {"lock": "[" * 100_000, "logs/a.log": "mine"},
+        {"logs/a.log": "mine"},
+        {"lock": HELD},
+    ],
+)
+def test_a_folder_of_another_program_is_refused_and_left_alone(
+    tmp_path: Path, foreign: dict[str, str]
+) -> None:
+    folder = tmp_path / "project"
+    files = {**foreign, "masks/mine.png": "mine", ".masks.old/mine.png": "mine", ".git.old/head": "mine"}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    with (
+        pytest.raises(InputError, match="not a workspace"),
+        Workspace(folder).open_for(tmp_path / "clip.mp4"),
+    ):
+        pass
+    assert {name: (folder / name).read_text() for name in files} == files
+    assert len([path for path in folder.rglob("*") if path.is_file()]) == len(files)
+
+
+def test_the_users_folders_in_a_workspace_are_left_alone(workspace: Workspace, tmp_path: Path) -> None:
+    (workspace.folder / ".mine.old").mkdir()
+    (workspace.folder / "mine").mkdir()
+    with workspace.open_for(tmp_path / "clip.mp4"):
+        publish(workspace, "one")
+    assert (workspace.folder / ".mine.old").is_dir()
+    assert (workspace.folder / "mine").is_dir()
+
+
+def test_a_workspace_that_a_full_disk_ended_at_once_is_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "clip.hsplat"
+    (folder / "logs").mkdir(parents=True)
+    (folder / "lock").touch()
+    with Workspace(folder).open_for(tmp_path / "clip.mp4"):
+        assert "pid" in (folder / "lock").read_text()
+
+
+@pytest.mark.parametrize("harm", [lambda folder: (folder / "manifest.json").unlink(), shutil.rmtree])
+def test_a_damaged_stage_is_replaced(workspace: Workspace, harm: object) -> None:
+    publish(workspace, "one")
+    assert callable(harm)
+    harm(workspace.stage_folder("masks"))
+    workspace.stage_folder("masks").mkdir(exist_ok=True)
+    manifest = publish(workspace, "two")
+    assert workspace.manifest("masks") == manifest
+    assert not hidden(workspace)
+
+
 def test_a_file_in_the_workspaces_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with (
@@ -195,7 +258,7 @@ def test_another_videos_workspace_is_refused(workspace: Workspace, tmp_path: Pat
         pass
 
 
-@pytest.mark.parametrize("text", ["", "{}", "nonsense"])
+@pytest.mark.parametrize("text", ["", '{"format": 1, "vid', "nonsense", "[" * 100_000])
 def test_a_damaged_record_is_written_anew(workspace: Workspace, tmp_path: Path, text: str) -> None:
     video = tmp_path / "clip.mp4"
     video.write_text("clip")

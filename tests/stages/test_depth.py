@@ -143,4 +143,4 @@ def test_files_that_are_damaged(frames: Path, call_stage: CallStage, tmp_path: P
 def test_choice_of_the_engine(tmp_path: Path) -> None:
     assert choose_engine(DepthSettings()) == "none"
     assert choose_engine(DepthSettings(engine="none")) == "none"
-    assert choose_engine(DepthSettings(file=tmp_path / "d.npz")) == "user"
+    assert choose_engine(DepthSettings(file=tmp_path / "d.npz")) == "file"

@@ -170,7 +170,7 @@ def test_masks_of_something_else(inputs: dict[str, Path], call_stage: CallStage,
 def test_choice_of_the_engine(tmp_path: Path) -> None:
     assert choose_engine(MasksSettings()) == "blazepose"
     assert choose_engine(MasksSettings(engine="blazepose")) == "blazepose"
-    assert choose_engine(MasksSettings(folder=tmp_path)) == "user"
+    assert choose_engine(MasksSettings(folder=tmp_path)) == "file"
     with pytest.raises(ValidationError):
         MasksSettings(engine="magic")
 

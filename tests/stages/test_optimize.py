@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from models import gpu
 from models.avatar import Avatar, Evidence
 from models.avatar.settings import Weights
 from models.body import Motion, load_embedded_body
 from models.errors import InputError, StageError
 from stages.base import Work
-from stages.optimize import STAGE, OptimizeSettings
+from stages.optimize import STAGE, OptimizeSettings, learning
 from stages.optimize.learning import CHECKPOINT, CheckpointFile
 from tests.models.avatar.scenes import HEIGHT, WIDTH, filmed
 
@@ -169,8 +170,33 @@ def test_names_a_missing_picture(work: Work) -> None:
         STAGE.run(work)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
-def test_cuda_without_a_device_is_an_input_error() -> None:
+def test_the_engine_is_gsplat_where_it_can_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "lack", lambda: None)
+    assert STAGE.engine(OptimizeSettings()) == STAGE.engine(OptimizeSettings(device="cuda")) == "gsplat"
+    assert STAGE.engine(OptimizeSettings(device="cpu")) == "numba"
+
+
+def test_asking_for_cuda_where_something_lacks_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "lack", lambda: gpu.Lack("no toolkit is found", "install it"))
     assert STAGE.engine(OptimizeSettings()) == "numba"
-    with pytest.raises(InputError, match="CUDA"):
+    with pytest.raises(InputError, match="no toolkit is found") as error:
         STAGE.engine(OptimizeSettings(device="cuda"))
+    assert error.value.next_step == "Install it; or use --device cpu."
+
+
+@pytest.mark.parametrize(
+    ("asked", "card", "warnings"),
+    [
+        ("auto", "H1", ["the GPU lies idle: no toolkit is found; install it", "another"]),
+        ("auto", None, ["another"]),
+        ("cpu", "H1", ["another"]),
+    ],
+)
+def test_an_idle_gpu_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, card: str | None, warnings: list[str]
+) -> None:
+    monkeypatch.setattr(gpu, "device", lambda: card)
+    monkeypatch.setattr(gpu, "lack", lambda: gpu.Lack("no toolkit is found", "install it"))
+    monkeypatch.setattr(learning, "learn", lambda work: {"warnings": ["another"]})
+    work = Work({}, tmp_path, tmp_path, OptimizeSettings(device=asked), "numba")
+    assert STAGE.run(work)["warnings"] == warnings
