@@ -34,7 +34,7 @@ space as it is, "scaled" with one scale a clip removed. PSNR and IoU: tight crop
 in the initial and in the fitted poses.
 
 | sequence | {" | ".join(MEASURES)} | PSNR | IoU | seconds |
-| --- | {"--- | " * (len(MEASURES) + 3)}
+| --- | {" | ".join(["---"] * (len(MEASURES) + 3))} |
 """
 
 
