@@ -15,7 +15,7 @@ from pydantic import Field
 from models.errors import InputError
 from stages.base import Settings, Stage, Work
 from stages.disk import full_disk_told
-from stages.images import read_image, write_image
+from stages.images import numbered, read_image, write_image
 from stages.probe import DIAGONAL_35MM, EXPORT_AGAIN, VideoInfo, probe
 from stages.video import read_video
 
@@ -89,7 +89,7 @@ class Frames:
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Working picture `index` as (H, W, 3) RGB uint8."""
-        return read_image(self.folder / "images" / f"{index:06d}.png")
+        return read_image(numbered(self.folder / "images", index))
 
     def images(self) -> Iterator[NDArray[np.uint8]]:
         """All working pictures, one at a time."""
@@ -162,7 +162,7 @@ def _write_images(work: Work, video: VideoInfo, plan: Plan) -> NDArray[np.float6
     (work.output / "images").mkdir()
     times: list[float] = []
     for time, image in _wanted(video, plan, size):
-        write_image(work.output / "images" / f"{len(times):06d}.png", image)
+        write_image(numbered(work.output / "images", len(times)), image)
         times.append(time)
         work.progress(len(times), len(plan.index))
     if len(times) < MIN_FRAMES:

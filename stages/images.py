@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 PNG_COMPRESSION = 1  # of 9: three times as fast as the default for a tenth more bytes
 
 
+def numbered(folder: Path, index: int) -> Path:
+    """Where the picture of frame `index` lies in a folder of one picture a frame."""
+    return folder / f"{index:06d}.png"
+
+
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """Write a PNG.
 
@@ -33,6 +38,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         ValueError: it is no picture.
     """
     return np.asarray(cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def read_grey(path: Path) -> NDArray[np.uint8]:
+    """Read a mask or probability that a stage wrote, as (H, W) uint8; raises as `read_image` does."""
+    return np.asarray(_decode(path, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
 
 
 def read_coverage(path: Path) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from models.errors import InputError
 from stages.base import Settings, Stage, Work
 from stages.disk import full_disk_told
 from stages.frames import Frames
-from stages.images import read_coverage, read_image, write_image
+from stages.images import numbered, read_coverage, read_grey, write_image
 
 SAMPLES = 24  # pictures from which the scene is learnt
 MIN_SHARE = 0.05  # of the subject's box: a smaller mask is none
@@ -62,7 +62,7 @@ def run(work: Work) -> dict[str, Any]:
     valid = np.zeros(len(frames), dtype=bool)
     with full_disk_told(work.output):
         for index, mask in enumerate(masks):
-            write_image(work.output / f"{index:06d}.png", mask)
+            write_image(numbered(work.output, index), mask)
             valid[index] = subject.valid[index] and _shows_subject(mask, subject.boxes[index])
             work.progress(index + 1, len(frames))
         if not valid.any():
@@ -91,8 +91,8 @@ def refined_silhouettes(work: Work, frames: Frames, subject: Subject) -> tuple[I
     from models.segmentation import learn_scene, refine_silhouette
 
     def probability(index: int) -> NDArray[np.float32]:
-        path = work.inputs["detect"] / "silhouettes" / f"{index:06d}.png"
-        return read_image(path)[..., 0].astype(np.float32) / np.float32(255)
+        path = numbered(work.inputs["detect"] / "silhouettes", index)
+        return read_grey(path).astype(np.float32) / np.float32(255)
 
     seen = np.flatnonzero(subject.valid)
     if not len(seen):

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.body.body import JOINT_COUNT, SHAPE_COUNT, BodyKind, BodyModel
+from models.cameras import scale_intrinsics
 from models.errors import InputError
 
 Array = NDArray[Any]
@@ -54,6 +55,18 @@ class Motion:
 
     def __len__(self) -> int:
         return len(self.poses)
+
+    def intrinsics(self, width: int, height: int) -> Array:
+        """K (3, 3) for the source's pictures resized to this size."""
+        return scale_intrinsics(self.K, width / self.width, height / self.height)
+
+    def require(self, body: BodyModel) -> None:
+        """Raises InputError where the motion speaks of another body."""
+        if self.body != body.kind:
+            raise InputError(
+                f"The motion is of the {self.body} body, but this stage has the {body.kind} one.",
+                "Give the SMPL model with --body for a motion of SMPL's, and leave it out for others.",
+            )
 
     def save(self, path: Path) -> None:
         """Writes the motion file, an npz."""

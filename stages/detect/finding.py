@@ -14,7 +14,7 @@ from models.people.subject import SubjectRecorder, look_at
 from stages.base import Work
 from stages.disk import full_disk_told
 from stages.frames import Frames
-from stages.images import write_image
+from stages.images import numbered, write_image
 
 Image = NDArray[np.uint8]
 
@@ -53,7 +53,7 @@ def find_subject(work: Work) -> dict[str, Any]:
         images = watched("looking at the subject", len(frames))
         for index, look in enumerate(look_at(images, len(frames), frames.fps, track, others)):
             probability = look.probability(frames.height, frames.width)
-            write_image(folder / f"{index:06d}.png", np.round(255 * probability).astype(np.uint8))
+            write_image(numbered(folder, index), np.round(255 * probability).astype(np.uint8))
             recorder.add(look)
         work.progress(total, total)
         if (subject := recorder.finish()) is None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.body import Motion
 from models.drawing import project
 from models.metrics import iou
+from models.people import Landmarks
 from stages.export.clip import Clip, evenly
 
 # Landmarks of BlazePose and joints of the body that lie at the same places: shoulders, elbows, wrists, knees,
@@ -93,10 +94,9 @@ def landmark_error(clip: Clip, motion: Motion, path: Path) -> float | None:
     """
     if motion.joints is None or not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as data:
-        image, valid = data["image"][0], data["valid"][0]
-    found = image[:, LANDMARKS]
-    usable = (found[..., 2] > _VISIBLE) & (valid & motion.valid)[:, None]
+    landmarks = Landmarks.load(path)
+    found = landmarks.image[0][:, LANDMARKS]
+    usable = (found[..., 2] > _VISIBLE) & (landmarks.valid[0] & motion.valid)[:, None]
     projected = project(motion.joints[:, JOINTS], clip.intrinsics(motion))
     distance = np.linalg.norm(projected - found[..., :2], axis=-1)[usable]
     return float(np.median(distance)) if len(distance) else None

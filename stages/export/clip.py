@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from models import drawing
 from models.avatar import Avatar
 from models.body import BodyModel, Motion
-from models.cameras import scale_intrinsics
 from models.drawing import Image
-from models.errors import InputError, StageError
+from models.errors import StageError
 from stages.frames import Frames
-from stages.images import read_image
+from stages.images import numbered, read_grey
 
 Array = NDArray[np.floating]
 
@@ -56,11 +55,7 @@ class Clip:
             avatar=Avatar.load(inputs["optimize"] / "avatar.npz"),
             body=body,
         )
-        if clip.refined.body != body.kind:
-            raise InputError(
-                f"The motion is of the {clip.refined.body} body, the export has the {body.kind} one.",
-                "Give the SMPL model with --body for a motion of SMPL's, and leave it out for others.",
-            )
+        clip.refined.require(body)
         lengths = {len(clip.frames), len(clip.initial), len(clip.refined)}
         if len(lengths) > 1:
             raise StageError(
@@ -81,13 +76,11 @@ class Clip:
 
     def intrinsics(self, motion: Motion) -> NDArray[np.float64]:
         """(3, 3) a motion's intrinsics for the working pictures."""
-        return scale_intrinsics(
-            motion.K, self.frames.width / motion.width, self.frames.height / motion.height
-        )
+        return motion.intrinsics(self.frames.width, self.frames.height)
 
     def mask(self, index: int) -> Image:
         """(H, W) coverage of the person in one frame, 255 inside."""
-        return read_image(self.masks_folder / f"{index:06d}.png")[..., 0]
+        return read_grey(numbered(self.masks_folder, index))
 
     def body_region(self, motion: Motion, index: int) -> Image:
         """(H, W) the region that the body of one frame covers, 255 inside."""

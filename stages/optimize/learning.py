@@ -2,21 +2,23 @@
 
 import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from models.avatar import Evidence, Result, optimise
-from models.body import BodyModel, Motion, load_body
-from models.cameras import scale_intrinsics
+from models.body import Motion, load_body
 from models.errors import InputError, StageError
+from models.people import Landmarks
 from stages.base import Work
+from stages.frames import Frames
+from stages.images import numbered, read_grey
+from stages.masks import Subject
 from stages.optimize import OptimizeSettings
 
 CHECKPOINT = "checkpoint.pt"
@@ -26,7 +28,8 @@ def learn(work: Work) -> dict[str, Any]:
     """Reads what the earlier stages found; writes the avatar and the refined motion."""
     settings: OptimizeSettings = work.settings
     motion = Motion.load(work.inputs["poses"] / "motion.npz")
-    body = _body(settings, motion)
+    body = load_body(settings.body)
+    motion.require(body)
     evidence = _evidence(work, motion)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the renderer has its own threads; torch's would spin beside them
@@ -77,28 +80,29 @@ class CheckpointFile:
 
 
 class _Pictures(Sequence[NDArray[np.uint8]]):
-    """The numbered pictures of a folder, read when they are asked for."""
+    """One picture a frame, read when it is asked for."""
 
-    def __init__(self, folder: Path, count: int, flag: int) -> None:
-        self.folder, self.length, self.flag = folder, count, flag
+    def __init__(self, read: Callable[[int], NDArray[np.uint8]], count: int) -> None:
+        self.read, self.length = read, count
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: Any) -> Any:
-        path = self.folder / f"{range(self.length)[index]:06d}.png"
-        picture = cv2.imread(str(path), self.flag)
-        if picture is None:
-            raise StageError(f"{path}: the picture is missing or damaged.", "Run again with --redo frames.")
-        return picture
+        try:
+            return self.read(range(self.length)[index])
+        except (OSError, ValueError) as error:
+            raise StageError(
+                f"A picture is missing or damaged: {error}", "Run again with --redo frames."
+            ) from error
 
 
 def _evidence(work: Work, motion: Motion) -> Evidence:
     """Everything that the earlier stages found out about the clip."""
-    frames = np.load(work.inputs["frames"] / "frames.npz", allow_pickle=False)
-    subject = np.load(work.inputs["detect"] / "subject.npz", allow_pickle=False)
-    masks = np.load(work.inputs["masks"] / "masks.npz", allow_pickle=False)
-    count = len(frames["times"])
+    frames, subject = Frames.load(work.inputs["frames"]), Subject.load(work.inputs["detect"])
+    count, masks = len(frames), work.inputs["masks"]
+    with np.load(masks / "masks.npz", allow_pickle=False) as file:
+        covered = file["valid"]
     if len(motion) != count:
         raise InputError(
             f"The motion has {len(motion)} frames, the clip {count}.",
@@ -106,11 +110,11 @@ def _evidence(work: Work, motion: Motion) -> Evidence:
         )
     depth = _depth(work.inputs["depth"] / "depth.npz", count)
     return Evidence(
-        images=_Pictures(work.inputs["frames"] / "images", count, cv2.IMREAD_COLOR_RGB),
-        masks=_Pictures(work.inputs["masks"], count, cv2.IMREAD_GRAYSCALE),
-        K=scale_intrinsics(motion.K, frames["width"] / motion.width, frames["height"] / motion.height),
-        fps=float(frames["fps"]),
-        valid=np.asarray(masks["valid"] & subject["valid"], bool),
+        images=_Pictures(frames.image, count),
+        masks=_Pictures(lambda index: read_grey(numbered(masks, index)), count),
+        K=motion.intrinsics(frames.width, frames.height),
+        fps=frames.fps,
+        valid=np.asarray(covered & subject.valid, bool),
         poses=np.asarray(motion.poses, np.float32),
         trans=np.asarray(motion.trans, np.float32),
         betas=np.asarray(motion.betas, np.float32),
@@ -138,19 +142,8 @@ def _depth(path: Path, count: int) -> dict[str, NDArray[np.floating]]:
 def _landmarks(path: Path) -> NDArray[np.floating] | None:
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as data:
-        seen = np.asarray(data["valid"], bool)
-        return np.where(seen[..., None, None], data["image"], 0).astype(np.float32)
-
-
-def _body(settings: OptimizeSettings, motion: Motion) -> BodyModel:
-    body = load_body(settings.body)
-    if body.kind != motion.body:
-        raise InputError(
-            f"The motion is of the {motion.body} body, the optimisation has the {body.kind} one.",
-            "Give the SMPL model with --body for a motion of SMPL's, and leave it out for others.",
-        )
-    return body
+    landmarks = Landmarks.load(path)
+    return np.where(landmarks.valid[..., None, None], landmarks.image, 0).astype(np.float32)
 
 
 def _write(output: Path, motion: Motion, result: Result) -> None:

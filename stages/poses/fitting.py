@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.body import BodyModel, Motion, load_body, retarget
-from models.cameras import scale_intrinsics
 from models.errors import InputError
 from models.hmr import fit_poses
 from models.people import Landmarks
@@ -96,7 +95,7 @@ def users_motion(work: Work, frames: Frames, body: BodyModel) -> tuple[Motion, F
     motion = retarget(motion, body)
     _check_in_front(motion)
     width, height = frames.source_width, frames.source_height
-    K = scale_intrinsics(motion.K, width / motion.width, height / motion.height)
+    K = motion.intrinsics(width, height)
     if frames.focal_source != "guess":
         motion, K = _through_camera(motion, K, frames.K_source), frames.K_source
     return replace(motion, K=K, width=width, height=height), {"source": str(path)}

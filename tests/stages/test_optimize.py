@@ -15,6 +15,7 @@ from models.avatar import Avatar, Evidence
 from models.avatar.settings import Weights
 from models.body import Motion, load_embedded_body
 from models.errors import InputError, StageError
+from models.people import Landmarks
 from stages.base import Work
 from stages.optimize import STAGE, OptimizeSettings, learning
 from stages.optimize.learning import CHECKPOINT, CheckpointFile
@@ -68,11 +69,18 @@ def work(evidence: Evidence, tmp_path: Path) -> Work:
     np.savez(
         folders["frames"] / "frames.npz",
         times=np.arange(FRAMES) / evidence.fps,
+        source_index=3 * np.arange(FRAMES),
         fps=evidence.fps,
+        K=evidence.K,
+        K_source=np.diag([2, 2, 1]) @ evidence.K,
         width=WIDTH,
         height=HEIGHT,
+        source_width=2 * WIDTH,
+        source_height=2 * HEIGHT,
+        source_frames=3 * FRAMES,
+        focal_source="guess",
     )
-    np.savez(folders["detect"] / "subject.npz", valid=np.arange(FRAMES) != 2)
+    np.savez(folders["detect"] / "subject.npz", boxes=np.zeros((FRAMES, 4)), valid=np.arange(FRAMES) != 2)
     np.savez(folders["masks"] / "masks.npz", valid=np.arange(FRAMES) != 5)
     _motion(evidence).save(folders["poses"] / "motion.npz")
     return Work(
@@ -141,7 +149,7 @@ def test_reads_depth_and_landmarks(work: Work) -> None:
     disparity = np.random.default_rng(0).uniform(100, 200, (FRAMES, 32, 24))
     np.savez(work.inputs["depth"] / "depth.npz", disparity=disparity)
     landmarks = np.zeros((2, FRAMES, 33, 3))
-    np.savez(work.inputs["detect"] / "landmarks.npz", image=landmarks, valid=np.zeros((2, FRAMES), bool))
+    Landmarks(landmarks, landmarks, np.zeros((2, FRAMES), bool)).save(work.inputs["detect"] / "landmarks.npz")
     settings = QUICK.model_copy(update={"weights": Weights(landmarks=0.1)})
     STAGE.run(replace(work, settings=settings))
     assert np.isfinite(Motion.load(work.output / "motion.npz").poses).all()
