@@ -25,7 +25,7 @@ def _cost(gaussians: Gaussians, term: str) -> float:
 
 
 def test_all_terms_off_cost_nothing(gaussians: Gaussians) -> None:
-    assert float(Coupling(gaussians, OptimiserSettings(weights=Weights(**OFF)))()) == 0
+    assert float(Coupling(gaussians, OptimiserSettings(weights=Weights(**OFF)))().detach()) == 0
 
 
 def test_margin_is_free_inside_and_costs_outside(gaussians: Gaussians) -> None:
