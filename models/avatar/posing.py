@@ -37,18 +37,17 @@ def pose_gaussians(
         means: (N,3) centres in the rest pose, metres.
         rotations: (N,3,3) from each Gaussian's axes to the rest pose.
         weights: (N,24) skinning weights, rows summing to one.
-        transforms: (24,4,4) of the joints, from the rest pose to the posed body, the translation included.
+        transforms: (B,24,4,4) of the joints, from the rest pose to B posed bodies, the translation included.
 
     Returns:
-        (N,3) posed centres and (N,3,3) posed rotations. Sizes do not change: the blended matrix is
+        (B,N,3) posed centres and (B,N,3,3) posed rotations. Sizes do not change: the blended matrix is
         brought back to a rotation before it turns a Gaussian.
     """
-    blended = blend(weights, transforms[None])
-    posed = transform_points(means, blended)[0]
-    return posed, nearest_rotation(blended[0, ..., :3]) @ rotations
+    blended = blend(weights, transforms)
+    return transform_points(means, blended), nearest_rotation(blended[..., :3]) @ rotations
 
 
 def covariances(rotations: Tensor, scales: Tensor) -> Tensor:
-    """R diag(s^2) R^T, (N,3,3), of rotations (N,3,3) and standard deviations (N,3)."""
-    half = rotations * scales[:, None, :]
+    """R diag(s^2) R^T, (...,N,3,3), of rotations (...,N,3,3) and standard deviations (N,3)."""
+    half = rotations * scales[..., None, :]
     return half @ half.mT
