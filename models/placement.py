@@ -1,4 +1,4 @@
-"""A module's constants on the device of the work, copied there once: a copy at every use would wait for it."""
+"""A module's constants on the device of the work, copied there once: every copy would wait for it."""
 
 from functools import lru_cache
 

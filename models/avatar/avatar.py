@@ -73,11 +73,11 @@ class Avatar:
                 motion made for another body at p, give p - rest_joints[0].
         """
         rotations = axis_angle_to_matrix(poses.reshape(1, -1, 3))
-        transforms = forward_kinematics(rotations, self.rest_joints, self.parents.tolist())[0]
+        transforms = forward_kinematics(rotations, self.rest_joints, self.parents.tolist())[0][0]
         transforms = transforms + torch.nn.functional.pad(trans[:, None], (3, 0, 0, 1))
         scales = self.log_scales.exp()
         axes = quaternion_to_matrix(self.quaternions)
-        (means,), (turned,) = pose_gaussians(self.means, axes, self.weights, transforms)
+        means, turned = pose_gaussians(self.means, axes, self.weights, transforms)
         return PosedGaussians(
             means=means,
             covariances=covariances(turned, scales),

@@ -27,9 +27,8 @@ def smoothness(joints: Tensor, fps: float) -> Tensor:
     outweighs noise, by its square.
     """
     rate = fps / REFERENCE_FPS
-    second = (joints[..., 2:, :, :] - 2 * joints[..., 1:-1, :, :] + joints[..., :-2, :, :]) * (
-        rate * min(rate, 1.0)
-    )
+    after, here, before = joints[..., 2:, :, :], joints[..., 1:-1, :, :], joints[..., :-2, :, :]
+    second = (after - 2 * here + before) * (rate * min(rate, 1.0))
     return (second.square().sum(-1) + ACCELERATION_FLOOR).sqrt().mean()
 
 
@@ -39,9 +38,8 @@ def rotation_prior(turns: Tensor) -> Tensor:
     Spine and collars three times, hands and feet four times as stiff: images say little about them.
     """
     squared = turns.square().sum(-1)
-    return (
-        (placed(LIMBERNESS, turns.device, turns.dtype) * squared / (1 + squared / LARGE_TURN)).sum(-1).mean()
-    )
+    stiffness = placed(LIMBERNESS, turns.device, turns.dtype)
+    return (stiffness * squared / (1 + squared / LARGE_TURN)).sum(-1).mean()
 
 
 def geman_mcclure(residual: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from models.avatar.gaussians import Gaussians
 from models.avatar.landmarks import Landmarks
 from models.avatar.losses import over, plausibility
 from models.avatar.observations import Crop, Crops, together
-from models.avatar.posing import covariances, pose_gaussians
+from models.avatar.posing import pose_ellipsoids
 from models.avatar.schedule import Draws, RowAdam, cosine
 from models.avatar.settings import OptimiserSettings
 from models.avatar.trajectory import Trajectory
@@ -46,10 +46,9 @@ class Scene:
     def draw(self, transforms: Tensor, crop: Crop) -> Rendering:
         """The avatar under the transforms (B,24,4,4) of some frames, in the crop of these."""
         g = self.gaussians
-        means, axes = pose_gaussians(
-            g.means(self.trajectory.betas), g.rotations(), g.surface.weights, transforms
+        means, shapes = pose_ellipsoids(
+            g.means(self.trajectory.betas), g.quaternions, g.log_scales, g.surface.weights, transforms
         )
-        shapes = covariances(axes, g.log_scales.exp())
         opacities = g.opacity_logits.sigmoid()
         return render(means, shapes, g.colors, opacities, crop.K, crop.width, crop.height)
 
@@ -161,7 +160,7 @@ class Phase:
         self.first_rates = [group["lr"] for group in groups]
 
     def step(self) -> None:
-        """Draws some frames, compares, moves; without waiting for the device but where the renderer has to."""
+        """Draws some frames, compares, moves. Waits for the device only where the renderer has to."""
         scene, plan, step = self.scene, self.plan, self.step_number
         crops = plan.coarse if step < plan.coarse_until else plan.fine
         crop = together([crops[t] for t in self.draws.frames[step]])
@@ -185,7 +184,7 @@ class Phase:
         self.step_number += 1
 
     def _terms(self, crop: Crop) -> dict[str, Tensor]:
-        """The weighted losses of this step's frames by name: those of the pictures are means over the frames."""
+        """The weighted losses of this step's frames by name, means over the frames."""
         scene, plan, w = self.scene, self.plan, self.scene.settings.weights
         around = self.timetable.around[self.step_number]
         middle = self.timetable.middle[self.step_number]

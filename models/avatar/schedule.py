@@ -43,8 +43,8 @@ class RowAdam:
 
     @torch.no_grad()
     def step(self, gradient: Tensor, rows: Tensor, factor: float) -> None:
-        """Moves the rows where `rows` (T,) is true against their part of the gradient (T,P), at `factor` times
-        the rates. All rows are computed and some kept, since picking them would wait for the device."""
+        """Moves the rows where `rows` (T,) is true against their part of the gradient (T,P), at `factor`
+        times the rates. All are computed and the others kept: picking would wait for the device."""
         slow, fast = self.BETAS
         chosen = rows[:, None]
         steps = self.steps + 1
@@ -81,7 +81,7 @@ class Draws:
         self.frames: list[list[int]] = []
         colors = []
         for _ in range(steps):
-            chosen = []
+            chosen: list[int] = []
             while len(chosen) < frames_per_step:
                 if not waiting:
                     waiting = [frames[i] for i in torch.randperm(len(frames), generator=generator).tolist()]

@@ -15,8 +15,10 @@ from models.placement import placed_indices
 
 _POLAR_STEPS = 10
 """Scaled Newton steps to the nearest rotation: more than any matrix needs that is not singular."""
+FLATTEST = 1e-9
+"""Least determinant that counts, in units of the cubed Frobenius norm. It stands in for smaller ones, and for
+those of reflections, whose result still is finite then, in single precision too."""
 _TINY = 1e-12
-"""Stands in for smaller ones, and for those of reflections, whose result still is a rotation then."""
 
 
 def forward_kinematics(rotations: Tensor, joints: Tensor, parents: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -93,8 +95,8 @@ class _PolarRotation(torch.autograd.Function):
             squared_ratio = _square_norm(inverse) / _square_norm(rotations).clamp_min(_TINY)
             scale = squared_ratio.clamp_min(_TINY) ** 0.25
             rotations, previous = 0.5 * (scale * rotations + inverse / scale), rotations
-            # The error shrinks to about its square, so this step's is far below a small change. Elsewhere than
-            # on the CPU looking would cost more than the steps saved.
+            # The error shrinks to about its square, so this step's is far below a small change. On a GPU
+            # looking would cost more than the steps saved.
             if on_cpu and (matrix.numel() == 0 or (rotations - previous).abs().max() < precision**0.5):
                 break
         ctx.save_for_backward(matrices, rotations)
@@ -122,7 +124,8 @@ def _inverse_transpose(matrices: Tensor) -> Tensor:
     after, last = slice(1, 4), slice(2, 5)
     cofactors = wrapped[after, after] * wrapped[last, last] - wrapped[after, last] * wrapped[last, after]
     determinant = (matrices[0] * cofactors[0]).sum(0)
-    return cofactors / determinant.clamp_min(_TINY)
+    least = (FLATTEST * _square_norm(matrices) ** 1.5).clamp_min(_TINY)
+    return cofactors / torch.maximum(determinant, least)
 
 
 def _transposed_product(first: Tensor, second: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def _by_convolution(image: Tensor, target: Tensor, sizes: Sequence[tuple[int, in
     """Of pictures (B, H, W, C). All that is blurred goes through two convolutions, one along each axis."""
     channels = 4 * image.shape[-1]
     if sizes is not None:
-        shares = shares_of_pixels(sizes, *image.shape[1:3], image.device).to(image.dtype)
+        shares = shares_of_pixels(sizes, image.shape[1], image.shape[2], image.device).to(image.dtype)
         inside = (shares > 0)[..., None]
         image, target = image * inside, target * inside
     blurred = torch.cat((image, target, image * image + target * target, image * target), -1).movedim(-1, 1)
