@@ -83,7 +83,7 @@ def carry_out(run: Run, bench: Path, workspace: Path | None) -> dict[str, Any]:
         _, figures = measure(sequence, settings(variant, run.seed, run.steps, **changes))
     except HsplatError as error:
         return {**row, "error": error.problem}
-    return {**row, "figures": finite(figures)}
+    return {**row, "figures": finite(figures), "process_cpu": time.process_time()}
 
 
 def measure(sequence: sequences.Sequence, chosen: OptimiserSettings) -> tuple[Result, dict[str, Any]]:

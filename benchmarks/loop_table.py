@@ -95,7 +95,7 @@ def document(rows: Sequence[Row]) -> str:
         _compare(row, values)
     codes = sorted({row["code"] for row in rows})
     text = HEAD.format(
-        machine=_machine(),
+        machine=machine(),
         count=len(rows),
         codes=f"code {codes[0]}" if len(codes) == 1 else f"several versions of the code ({', '.join(codes)})",
     )
@@ -113,7 +113,7 @@ def brief(figures: Mapping[str, Any]) -> str:
 def plan(runs: Sequence[Any], done: Mapping[str, Row]) -> str:
     """How many runs there are, and how long those left will take."""
     left = [run for run in runs if run.key not in done]
-    seconds = [row["figures"]["cpu"] for row in done.values() if "figures" in row]
+    seconds = [row["process_cpu"] for row in done.values() if "figures" in row]
     guess = f", about {len(left) * np.mean(seconds) / 3600:.1f} h of CPU time" if seconds else ""
     return f"{len(runs)} runs, {len(runs) - len(left)} done, {len(left)} left{guess}"
 
@@ -350,7 +350,8 @@ def _cell(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What the figures were measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
     return (

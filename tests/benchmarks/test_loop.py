@@ -45,6 +45,7 @@ def test_the_same_seed_gives_the_same_figures(bench: Path, tmp_path: Path) -> No
     (second,) = call(bench, tmp_path, *ONE, name="second")
     costs = ("cpu", "seconds", "megabytes")
     for row in (first, second):
+        assert row.pop("process_cpu") > 0
         assert all(row["figures"].pop(name) > 0 for name in costs)
     assert first == second
     assert first["figures"]["start"]["mpjpe"] > 10
@@ -68,7 +69,7 @@ def test_finished_runs_are_not_done_again(
     assert len(rows) == 2
     capsys.readouterr()
     call(bench, tmp_path, *ONE, "--seed", "0", "1", "2", "--plan")
-    assert capsys.readouterr().out == "3 runs, 2 done, 1 left, about 0.0 h of CPU time\n"
+    assert capsys.readouterr().out == "3 runs, 2 done, 1 left, about 0.3 h of CPU time\n"
     monkeypatch.setattr(loop, "code_hash", lambda: "another")
     call(bench, tmp_path, *ONE, "--any-code")
     assert len(done) == 2
@@ -164,6 +165,7 @@ def row(run: Run, mpjpe: float = 40.0, psnr: float = 20.0, error: str | None = N
     picture = {"psnr_crop": psnr, "ssim_crop": 0.5, "iou": 0.9}
     return {
         **found,
+        "process_cpu": 1080.0,
         "figures": {
             "start": {**errors, "mpjpe": 85.0, "pa_mpjpe": 52.0},
             "motion": errors,
