@@ -23,7 +23,7 @@ from models.avatar.gaussians import Gaussians
 from models.avatar.observations import Crop, Crops, mask_boxes
 from models.avatar.phases import Phase, Plan, Scene
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import load_embedded_body
 
 TABLE = Path(__file__).with_suffix(".md")
@@ -59,7 +59,7 @@ def step_seconds(evidence: Evidence, count: int, height: int, width: int) -> tup
     """Seconds and CPU seconds of a whole step."""
     body, settings = load_embedded_body(), OptimiserSettings()
     start = (torch.from_numpy(a) for a in (evidence.poses, evidence.trans, evidence.betas))
-    trajectory = Trajectory(*start, body, settings.kernel_seconds * evidence.fps)
+    trajectory = Trajectory(*start, body, [Scale(settings.kernel_seconds * evidence.fps)])
     gaussians = Gaussians(spread(body, count, seed=0))
     frames = np.arange(len(evidence))
     boxes = mask_boxes(evidence.masks, evidence.valid)
@@ -78,6 +78,7 @@ def step_seconds(evidence: Evidence, count: int, height: int, width: int) -> tup
         uses_color=True,
         smoothness=settings.weights.rendered_smoothness,
         pace=1.0,
+        warm_up=0,
         seed=0,
     )
     phase = Phase(scene, plan)

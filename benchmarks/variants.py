@@ -23,6 +23,8 @@ FREE_OFFSETS: dict[str, Any] = {
     "alignment_steps": 0,
     "silhouette_steps": 0,
     "kernel_seconds": 0.0,
+    "wide_pace": 0.0,
+    "clip_pace": 0.0,
     "weights": {
         "smoothness": 0.0,
         "rotation_prior": 0.0,
@@ -52,7 +54,8 @@ class Variant:
 
 
 def ablations() -> dict[str, Variant]:
-    """The joint optimisation without one thing: every weight that is on, the kernel, two phases."""
+    """The joint optimisation without one thing: every weight that is on, what spreads moves
+    over time, the warm-up, two phases."""
     needs = {"height": INPUTS[2:], "depth": INPUTS[1:], "depth_low": INPUTS[1:]}
     found = {
         f"no {name}": Variant({"weights": {name: 0.0}}, inputs=needs.get(name, INPUTS))
@@ -61,6 +64,9 @@ def ablations() -> dict[str, Variant]:
     }
     return found | {
         "no kernel": Variant({"kernel_seconds": 0.0}),
+        "no wide kernel": Variant({"wide_pace": 0.0}),
+        "no turns of the whole clip": Variant({"clip_pace": 0.0}),
+        "no warm-up": Variant({"warm_up_steps": 0}),
         "no alignment phase": Variant({"alignment_steps": 0}),
         "no silhouettes phase": Variant({"silhouette_steps": 0}),
     }
@@ -80,6 +86,6 @@ def settings(variant: Variant, seed: int, steps: float, **changes: Any) -> Optim
     values = OptimiserSettings().model_dump()
     for name, value in {**variant.settings, **changes}.items():
         values[name] = {**values[name], **value} if isinstance(value, dict) else value
-    for name in ("alignment_steps", "silhouette_steps", "joint_steps", "appearance_steps"):
+    for name in (key for key in values if key.endswith("_steps")):
         values[name] = round(steps * values[name])
     return OptimiserSettings(**{**values, "seed": seed})
