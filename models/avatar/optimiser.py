@@ -188,7 +188,7 @@ class _Optimisation:
         return poses, factor * (trans + before) - after, sized
 
     def _gaussians(self, count: int) -> Gaussians:
-        return Gaussians(spread(self.body, count, self.settings.seed)).to(self.device)
+        return Gaussians(spread(self.body, count, self.settings.seed).to(self.device))
 
     def _align(self, state: _State) -> None:
         """Phase 0: everything that can be known without rendering."""
