@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from models.avatar import motion_kernels
 from models.avatar.trajectory import BodyPose
 from models.placement import placed
 
@@ -26,10 +27,15 @@ def smoothness(joints: Tensor, fps: float) -> Tensor:
     fall. Above 15 frames a second a is scaled by the rate, half way between the two; below, where motion
     outweighs noise, by its square.
     """
-    rate = fps / REFERENCE_FPS
     after, here, before = joints[..., 2:, :, :], joints[..., 1:-1, :, :], joints[..., :-2, :, :]
-    second = (after - 2 * here + before) * (rate * min(rate, 1.0))
+    second = (after - 2 * here + before) * _rate(fps)
     return (second.square().sum(-1) + ACCELERATION_FLOOR).sqrt().mean()
+
+
+def _rate(fps: float) -> float:
+    """The factor on second differences; see `smoothness`."""
+    rate = fps / REFERENCE_FPS
+    return rate * min(rate, 1.0)
 
 
 def rotation_prior(turns: Tensor) -> Tensor:
@@ -60,7 +66,16 @@ def over(color: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
 
 
 def plausibility(body: BodyPose, fps: float, smooth: float, prior: float) -> Tensor:
-    """Smoothness and rotation prior of consecutive frames (T,), or of several such runs (B,T), weighted."""
+    """Smoothness and rotation prior, weighted, of consecutive frames (T,), or their mean over runs (B,T).
+
+    Compiled where `motion_kernels` fits.
+    """
+    if motion_kernels.fits(body.turns, body.joints):
+        numbers = (_rate(fps), smooth, prior, LARGE_TURN, ACCELERATION_FLOOR)
+        turns, joints = (a.reshape(-1, *a.shape[-3:]) for a in (body.turns, body.joints))
+        runs = zip(turns, joints, strict=True)
+        values = [motion_kernels.plausibility(*run, LIMBERNESS, numbers) for run in runs]
+        return sum(values[1:], values[0]) / len(values)
     total = prior * rotation_prior(body.turns)
     if smooth and body.joints.shape[-3] >= 3:
         total = total + smooth * smoothness(body.joints, fps)

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from models.avatar.alignment import height_error
+from models.avatar.comparison import compare
 from models.avatar.coupling import Coupling
 from models.avatar.depth import depth_loss
 from models.avatar.gaussians import Gaussians
 from models.avatar.landmarks import Landmarks
-from models.avatar.losses import over, plausibility
+from models.avatar.losses import plausibility
 from models.avatar.observations import Crop, Crops, together
 from models.avatar.posing import pose_ellipsoids
 from models.avatar.schedule import Draws, RowAdam, cosine
@@ -191,15 +192,13 @@ class Phase:
         body = scene.trajectory(around)
         transforms = body.transforms.take_along_dim(middle[:, None, None, None, None], 1)[:, 0]
         drawn = scene.draw(transforms, crop)
-        coverage = crop.coverage()
-        terms = {"silhouette": w.silhouette * crop.mean((drawn.alpha - coverage).square())}
-        if plan.uses_color:
-            assert self.backgrounds is not None
-            background = self.backgrounds[self.step_number]
-            seen = over(drawn.color, drawn.alpha, background)
-            wanted = over(crop.color() * coverage[..., None], coverage, background)
-            terms["l1"] = w.l1 * crop.mean((seen - wanted).abs())
-            terms["dssim"] = w.dssim * (1 - ssim(seen, wanted, crop.sizes))
+        if self.backgrounds is None:
+            wrong = (drawn.alpha - crop.coverage()).square()
+            terms = {"silhouette": w.silhouette * crop.mean(wrong)}
+        else:
+            compared = compare(drawn, crop, self.backgrounds[self.step_number])
+            terms = {"silhouette": w.silhouette * compared.silhouette, "l1": w.l1 * compared.color}
+            terms["dssim"] = w.dssim * (1 - ssim(compared.seen, compared.wanted, crop.sizes))
             if scene.use_depth and crop.depth is not None:
                 terms["depth"] = w.depth * depth_loss(
                     drawn.depth, drawn.alpha, crop, scene.slope, w.depth_low
