@@ -13,6 +13,8 @@ _UPPER = torch.zeros(9, 6).index_put_(
     torch.tensor([1, 0.5, 0.5, 0.5, 0.5, 1, 0.5, 0.5, 1]),
 )
 
+_HARMLESS = torch.cat((torch.ones(3), torch.eye(3).flatten(), torch.zeros(4)))
+
 
 def render(
     means: Tensor, covariances: Tensor, colors: Tensor, opacities: Tensor, K: Tensor, width: int, height: int
@@ -20,8 +22,8 @@ def render(
     """Colour, alpha and depth; see `models.rasterizer.render`. All have a batch in front, or none has.
 
     gsplat computes in float32. On the first call of an installation it compiles its kernels: some minutes,
-    and it needs nvcc. These are the steps of `gsplat.rasterization` (1.5) for one camera a frame; that function
-    itself would wait for the device three times instead of once, for the number of pairs of Gaussian and tile.
+    and it needs nvcc. These are the steps of `gsplat.rasterization` (1.5), one camera a frame; they wait
+    for the device once, for the number of pairs of Gaussian and tile, and that function three times.
     """
     import gsplat
 
@@ -33,7 +35,7 @@ def render(
     # Shapes from here on have the camera, the only one, behind the frames.
     radii, centers, depths, conics, _ = gsplat.fully_fused_projection(
         means,
-        covariances.flatten(-2) @ placed(_UPPER, means.device),
+        covariances @ placed(_UPPER, means.device),
         None,
         None,
         torch.eye(4, device=means.device).expand(*frames, 1, 4, 4),
@@ -61,12 +63,10 @@ def render(
 
 
 def _finite(means: Tensor, covariances: Tensor, colors: Tensor, opacities: Tensor) -> tuple[Tensor, ...]:
-    """As float32, with every Gaussian that is not finite replaced by one of opacity 0, which gsplat skips."""
-    finite = torch.isfinite(means).all(-1) & torch.isfinite(covariances).all((-1, -2))
-    finite = finite & torch.isfinite(colors).all(-1) & torch.isfinite(opacities)
-    return (
-        torch.where(finite[..., None], means.float(), 1.0),
-        torch.where(finite[..., None, None], covariances.float(), torch.eye(3, device=means.device)),
-        torch.where(finite[..., None], colors.float(), 0.0),
-        torch.where(finite, opacities.float(), 0.0),
-    )
+    """As float32, covariances as nine entries, with every Gaussian that is not finite replaced by one of
+    opacity 0, which gsplat skips. All in one tensor, for on a GPU the number of operations counts."""
+    packed = torch.cat((means, covariances.flatten(-2), colors, opacities[..., None]), -1).float()
+    finite = torch.isfinite(packed).all(-1, keepdim=True)
+    sound = torch.where(finite, packed, placed(_HARMLESS, means.device))
+    means, covariances, colors, opacities = sound.split((3, 9, 3, 1), -1)
+    return means, covariances, colors, opacities[..., 0]
