@@ -1,11 +1,12 @@
 """Measures the optimisation on CUDA: python -m benchmarks.gpu [--write], from the repository root.
 
 The clip is synthetic: the embedded body in coloured stripes, turning and swinging its limbs, drawn by gsplat.
-Its initial motion is the true one with noise. "alone" is gsplat's rasteriser, forward and backward, on the same
-Gaussians and pictures: the limit. A step is one of the joint phase, with all its gradients and Adam.
+Its initial motion is the true one with noise. "alone" is gsplat's rasteriser, forward and backward, on the
+same Gaussians and pictures: the limit. A step is one of the joint phase, with all its gradients and Adam.
 """
 
 import argparse
+import math
 import sys
 import time
 from collections import Counter
@@ -27,7 +28,7 @@ from models.avatar.observations import Crops, mask_boxes, together
 from models.avatar.phases import Phase, Plan, Scene
 from models.avatar.posing import pose_ellipsoids
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel, load_embedded_body
 from models.rasterizer import render
 
@@ -130,7 +131,7 @@ def phase_on(
     settings = OptimiserSettings(frames_per_step=per_step)
     start = (torch.from_numpy(a).to(device) for a in (evidence.poses, evidence.trans, evidence.betas))
     surface = spread(body, count, seed=0).to(torch.device(device))
-    trajectory = Trajectory(*start, body.to(device), 1.2)
+    trajectory = Trajectory(*start, body.to(device), [Scale(1.2), Scale(4.0), Scale(math.inf)])
     scene = Scene(trajectory, Gaussians(surface), evidence.fps, settings, None, None, False, None)
     frames = np.arange(len(evidence))
     boxes = mask_boxes(evidence.masks, evidence.valid)
@@ -148,6 +149,7 @@ def phase_on(
         uses_color=True,
         smoothness=settings.weights.rendered_smoothness,
         pace=1.0,
+        warm_up=0,
         seed=0,
     )
     return Phase(scene, plan)

@@ -1,6 +1,7 @@
 """The joint optimisation of avatar and motion: its phases in order, its result."""
 
 import hashlib
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -20,11 +21,11 @@ from models.avatar.observations import Crops, Evidence, mask_boxes, together
 from models.avatar.phases import Phase, Plan, Scene
 from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
-CHECKPOINT_VERSION = 3  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 5  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
@@ -175,9 +176,17 @@ class _Optimisation:
 
     def _fresh(self) -> _State:
         poses, trans, betas = self._sized(*self.start)
-        kernel = self.settings.kernel_seconds * self.evidence.fps
-        trajectory = Trajectory(poses, trans, betas, self.body, kernel)
+        trajectory = Trajectory(poses, trans, betas, self.body, self._scales())
         return _State(trajectory, self._gaussians(self.settings.gaussians))
+
+    def _scales(self) -> list[Scale]:
+        """Of the motion in time; what many frames say together is remembered longer."""
+        settings, fps = self.settings, self.evidence.fps
+        wider = (
+            Scale(settings.wide_kernel_seconds * fps, settings.wide_pace, memory=2),
+            Scale(math.inf, settings.clip_pace, memory=4),
+        )
+        return [Scale(settings.kernel_seconds * fps), *(scale for scale in wider if scale.pace)]
 
     def _sized(self, poses: Tensor, trans: Tensor, betas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The start for a body of the given height, if one is given: as much farther as it is taller."""
@@ -231,8 +240,7 @@ class _Optimisation:
         elif name == "held-out poses":
             poses, trans, _ = state.trajectory.motion()
             state.interpolated = poses, trans
-            state.trajectory.settle()
-            state.trajectory.kernel.copy_(torch.eye(len(state.trajectory)))
+            state.trajectory.part_frames()
 
     def _carry_out(self, phase: Phase, state: _State) -> None:
         plan = phase.plan
@@ -291,6 +299,7 @@ class _Optimisation:
             uses_color=name != "silhouettes",
             smoothness=FIT_SMOOTHNESS if fitting else settings.weights.rendered_smoothness,
             pace=FIT_PACE if fitting else 1.0,
+            warm_up=settings.warm_up_steps if joint else 0,
             seed=settings.seed + len(name),
         )
 

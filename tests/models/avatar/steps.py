@@ -1,5 +1,6 @@
 """Rendering phases on the small world of `scenes`, with every kind of evidence, for tests of single steps."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from models.avatar.landmarks import Landmarks
 from models.avatar.observations import Crops, mask_boxes
 from models.avatar.phases import Plan, Scene
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from tests.models.avatar.scenes import HEIGHT, WIDTH, filmed, true_motion
 
@@ -41,7 +42,7 @@ def scene_of(evidence: Evidence, body: BodyModel, settings: OptimiserSettings, d
     start = (torch.from_numpy(a).to(device) for a in (evidence.poses, evidence.trans, evidence.betas))
     assert evidence.landmarks is not None
     return Scene(
-        trajectory=Trajectory(*start, body.to(device), 1.2),
+        trajectory=Trajectory(*start, body.to(device), [Scale(1.2), Scale(math.inf, 0.2)]),
         gaussians=Gaussians(spread(body, settings.gaussians, settings.seed).to(torch.device(device))),
         fps=evidence.fps,
         settings=settings,
@@ -67,6 +68,7 @@ def plan_of(kind: str, crops: Any, frames: list[int], steps: int = 10) -> Plan:
         uses_color=color,
         smoothness=1.0,
         pace=1.0,
+        warm_up=0,
         seed=0,
     )
 
