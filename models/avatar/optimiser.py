@@ -99,7 +99,8 @@ def optimise(
 ) -> Result:
     """Learns an avatar and refines the motion, together, from one clip.
 
-    Deterministic on one machine on the CPU, up to rounding on CUDA; picking up a checkpoint gives the same result as no interruption.
+    Deterministic on one machine (on CUDA up to rounding); picking up a checkpoint gives the same result as no
+    interruption.
 
     Args:
         evidence: pictures, masks, the initial motion, and depth maps and landmarks where there are any.
