@@ -133,7 +133,10 @@ def align(
     """Moves the trajectory, first as a whole to where the masks are; yields the loss after every step.
 
     Distances are anchored by nothing here but the prior on shape, smoothness and, where given, the height.
+    Without any steps the trajectory stays where it is.
     """
+    if not settings.alignment_steps:
+        return
     w, rates = settings.weights, settings.rates
     with torch.no_grad():
         trajectory.direction.add_(boxes.median_offset(trajectory(slice(None)), trajectory.betas))
