@@ -1,6 +1,7 @@
 """The joint optimisation of avatar and motion: its phases in order, its result."""
 
 import hashlib
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -16,15 +17,15 @@ from models.avatar.depth import SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
 from models.avatar.landmarks import Landmarks
-from models.avatar.observations import Crops, Evidence, mask_boxes
+from models.avatar.observations import Crops, Evidence, mask_boxes, together
 from models.avatar.phases import Phase, Plan, Scene
 from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
-CHECKPOINT_VERSION = 3  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 5  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
@@ -175,9 +176,17 @@ class _Optimisation:
 
     def _fresh(self) -> _State:
         poses, trans, betas = self._sized(*self.start)
-        kernel = self.settings.kernel_seconds * self.evidence.fps
-        trajectory = Trajectory(poses, trans, betas, self.body, kernel)
+        trajectory = Trajectory(poses, trans, betas, self.body, self._scales())
         return _State(trajectory, self._gaussians(self.settings.gaussians))
+
+    def _scales(self) -> list[Scale]:
+        """Of the motion in time; what many frames say together is remembered longer."""
+        settings, fps = self.settings, self.evidence.fps
+        wider = (
+            Scale(settings.wide_kernel_seconds * fps, settings.wide_pace, memory=2),
+            Scale(math.inf, settings.clip_pace, memory=4),
+        )
+        return [Scale(settings.kernel_seconds * fps), *(scale for scale in wider if scale.pace)]
 
     def _sized(self, poses: Tensor, trans: Tensor, betas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The start for a body of the given height, if one is given: as much farther as it is taller."""
@@ -231,8 +240,7 @@ class _Optimisation:
         elif name == "held-out poses":
             poses, trans, _ = state.trajectory.motion()
             state.interpolated = poses, trans
-            state.trajectory.settle()
-            state.trajectory.kernel.copy_(torch.eye(len(state.trajectory)))
+            state.trajectory.part_frames()
 
     def _carry_out(self, phase: Phase, state: _State) -> None:
         plan = phase.plan
@@ -291,6 +299,7 @@ class _Optimisation:
             uses_color=name != "silhouettes",
             smoothness=FIT_SMOOTHNESS if fitting else settings.weights.rendered_smoothness,
             pace=FIT_PACE if fitting else 1.0,
+            warm_up=settings.warm_up_steps if joint else 0,
             seed=settings.seed + len(name),
         )
 
@@ -300,7 +309,7 @@ class _Optimisation:
             "silhouettes": settings.silhouette_steps,
             "joint": settings.joint_steps,
             "appearance": settings.appearance_steps,
-            "held-out poses": FIT_STEPS * len(self._held_out(state)),
+            "held-out poses": -(-FIT_STEPS * len(self._held_out(state)) // settings.frames_per_step),
         }[name]
 
     def _held_out(self, state: _State) -> list[int]:
@@ -331,10 +340,10 @@ class _Optimisation:
         pairs = []
         for t in plan.frames[:: max(1, len(plan.frames) // DEPTH_FRAMES)]:
             crop = plan.fine[t]
-            drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms[0], crop)
+            drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms, together([crop]))
             assert crop.depth is not None and crop.trusted is not None
-            inside = crop.trusted & (drawn.alpha > SOLID)
-            inverse = 1 / drawn.depth[inside].clamp_min(0.1)
+            inside = crop.trusted & (drawn.alpha[0] > SOLID)
+            inverse = 1 / drawn.depth[0][inside].clamp_min(0.1)
             pairs.append((crop.depth[inside].double().cpu().numpy(), inverse.double().cpu().numpy()))
         state.slope = fit_slope(pairs)
         if state.slope is None:
