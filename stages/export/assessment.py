@@ -13,6 +13,7 @@ from models.drawing import project
 from models.metrics import iou
 from models.people import Landmarks
 from stages.export.clip import Clip, evenly
+from stages.export.footage import HARDLY_SEEN
 from stages.facts import finite
 
 # Landmarks of BlazePose and joints of the body that lie at the same places: shoulders, elbows, wrists, knees,
@@ -25,7 +26,6 @@ _SILHOUETTE_FRAMES = 24
 _CUT_OFF_FRAMES = 0.1  # share of the frames from which on it is worth a word
 _CUT_OFF_EDGE = 0.05  # of the person's height, that must lie on the picture's edge
 _SMALL = 0.35
-_HARDLY_SEEN = 0.1  # share of the frames; colours from fewer come mostly through gaps between other Gaussians
 _UNSEEN_SURFACE = 0.25
 _POOR_OVERLAP = 0.85
 
@@ -76,7 +76,7 @@ def gather(clip: Clip, inputs: Mapping[str, Path], history: Mapping[str, Any]) -
         frames_seen=len(clip.seen),
         cut_off=cut_off,
         person_height=float(np.median(heights)) / clip.frames.height if heights else None,
-        unseen_surface=float((clip.avatar.coverage <= _HARDLY_SEEN).float().mean()),
+        unseen_surface=float((clip.avatar.coverage <= HARDLY_SEEN).float().mean()),
         avatar_iou=avatar,
         body_iou=(before, after),
         landmark_error=(first, second),

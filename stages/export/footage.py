@@ -1,7 +1,7 @@
 """The pictures of the exported videos, one at a time: overlay, avatar beside its source, turntable."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -42,6 +42,9 @@ _A_POSE = {
 }
 _TURNTABLE_DISTANCE = 4.0  # metres
 _TURNTABLE_FILL = 0.86  # of the picture's height
+
+HARDLY_SEEN = 0.1  # share of the frames; colours from fewer come mostly through gaps between other Gaussians
+_GUESSED, _RARELY, _OFTEN = ([0.95, 0.55, 0.15], [0.75, 0.88, 0.97], [0.03, 0.25, 0.50])  # RGB
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,15 @@ class Turntable:
     def turn(self, count: int) -> Iterator[Image]:
         """`count` pictures of one full turn, the front first."""
         return (self.view(2 * np.pi * step / count) for step in range(count))
+
+
+def by_coverage(avatar: Avatar) -> Avatar:
+    """The avatar in colours that tell how often each part was seen: orange in at most a tenth of the frames,
+    else from pale blue to dark blue in all of them."""
+    guessed, rarely, often = torch.tensor([_GUESSED, _RARELY, _OFTEN])
+    share = avatar.coverage[:, None]
+    seen = torch.lerp(rarely, often, ((share - HARDLY_SEEN) / (1 - HARDLY_SEEN)).clamp(0, 1))
+    return replace(avatar, colors=torch.where(share <= HARDLY_SEEN, guessed, seen))
 
 
 def a_pose() -> NDArray[np.float32]:
