@@ -9,6 +9,7 @@ from models.avatar.observations import Evidence
 from models.errors import InputError
 
 NEAREST = 0.2  # metres; nobody is filmed whole from nearer
+LARGEST_COEFFICIENT = 5.0  # of the shape, in standard deviations of the population
 
 
 def check(evidence: Evidence) -> None:
@@ -32,6 +33,8 @@ def check(evidence: Evidence) -> None:
     numbers = (evidence.poses[posed], evidence.trans[posed], evidence.betas, evidence.K, [evidence.fps])
     if not all(np.isfinite(a).all() for a in numbers):
         raise InputError("The initial motion holds values that are not finite numbers.", "Estimate it again.")
+    if not (evidence.K[0, 0] > 0 and evidence.K[1, 1] > 0):
+        raise InputError("K has a focal length that is not positive.", "Give the pictures' true intrinsics.")
     if not evidence.fps > 0:
         raise InputError(f"A frame rate of {evidence.fps} makes no sense.", "Give the frames' true rate.")
     if not posed.any():
@@ -41,6 +44,11 @@ def check(evidence: Evidence) -> None:
             "The initial motion puts the person behind the camera or into it.",
             "Poses must be in camera space: x right, y down, z forward, metres.",
         )
+
+
+def believable_shape(betas: torch.Tensor) -> torch.Tensor:
+    """The shape coefficients (10,), or zeros, the mean shape, where one of them is nobody's."""
+    return betas if betas.abs().max() <= LARGEST_COEFFICIENT else torch.zeros_like(betas)
 
 
 def filled_in(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,18 +6,20 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar import initial
 from models.avatar.alignment import Boxes, align, with_height
 from models.avatar.avatar import Avatar
 from models.avatar.completion import HARDLY, completed
-from models.avatar.depth import SOLID, fit_slope
+from models.avatar.depth import MIN_PIXELS, SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
 from models.avatar.landmarks import Landmarks
 from models.avatar.observations import Crops, Evidence, mask_boxes
 from models.avatar.phases import Phase, Plan, Scene
+from models.avatar.screening import in_words, overlaps, screened
 from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import spread
 from models.avatar.trajectory import Trajectory
@@ -32,6 +34,7 @@ REPORT_EVERY = 25  # steps
 SAVE_EVERY = 200  # steps
 OUTLINE_POINTS = 1500  # on the surface, whose outermost ones make the body's box
 DEPTH_FRAMES = 60  # at most, for the slope of the depth maps
+UNLIKELY_DEPTH = 2.5  # times the distance that the alignment found: such metric maps are not in metres
 MUCH_UNSEEN = 0.3  # of the Gaussians
 FIT_STEPS = 25  # for each held-out frame
 # Such a frame moves alone, without the kernel, and would leave its neighbours' path.
@@ -79,6 +82,7 @@ class _State:
     phase: int = 0
     mean_log_distance: float | None = None
     slope: float | None = None
+    metric: bool = False
     dropped: list[int] = field(default_factory=list)
     losses: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -135,8 +139,7 @@ class _Optimisation:
                 f"Only {len(self.usable)} frames have a usable mask of the person; {MIN_FRAMES} are needed.",
                 "Look at the masks; choose another person with --person, or give masks with --masks.",
             )
-        betas = torch.from_numpy(evidence.betas.astype(np.float32))
-        self.start = tuple(a.to(device) for a in (*initial.filled_in(evidence), betas))
+        self.betas = torch.from_numpy(evidence.betas.astype(np.float32)).to(device)
         self.total = settings.alignment_steps + settings.silhouette_steps
         self.total += settings.joint_steps + settings.appearance_steps
         self.done = 0
@@ -171,51 +174,91 @@ class _Optimisation:
         return self._result(state)
 
     def _fresh(self) -> _State:
-        poses, trans, betas = self._sized(*self.start)
-        kernel = self.settings.kernel_seconds * self.evidence.fps
-        trajectory = Trajectory(poses, trans, betas, self.body, kernel)
-        return _State(trajectory, self._gaussians(self.settings.gaussians))
+        return _State(self._trajectory(initial.filled_in(self.evidence)), self._gaussians(self.settings.gaussians))
 
-    def _sized(self, poses: Tensor, trans: Tensor, betas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The start for a body of the given height, if one is given: as much farther as it is taller."""
-        if not self.settings.height:
-            return poses, trans, betas
-        sized, factor = with_height(self.body, betas, self.settings.height)
-        before, after = (self.body.shaped_joints(b)[0] for b in (betas, sized))
-        return poses, factor * (trans + before) - after, sized
+    def _trajectory(self, start: tuple[Tensor, Tensor]) -> Trajectory:
+        """The motion under optimisation, from the start's poses and trans."""
+        kernel = self.settings.kernel_seconds * self.evidence.fps
+        return Trajectory(*self._sized(*start), self.body, kernel)
+
+    def _sized(self, poses: Tensor, trans: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The start with the shape that the optimisation begins with, the pelvis where it was; if the height
+        is given, for a body of that height, and as much farther as it is taller."""
+        shape, factor = initial.believable_shape(self.betas), 1.0
+        if self.settings.height:
+            shape, factor = with_height(self.body, shape, self.settings.height)
+        before, after = (self.body.shaped_joints(b)[0] for b in (self.betas, shape))
+        return poses.to(self.device), factor * (trans.to(self.device) + before) - after, shape
 
     def _gaussians(self, count: int) -> Gaussians:
         return Gaussians(spread(self.body, count, self.settings.seed)).to(self.device)
 
     def _align(self, state: _State) -> None:
-        """Phase 0: everything that can be known without rendering."""
-        evidence, settings = self.evidence, self.settings
-        height, width = evidence.masks[int(self.usable[0])].shape
-        outline = spread(self.body, OUTLINE_POINTS, settings.seed).to(self.device)
-        boxes = Boxes(outline, self.boxes, (width, height), evidence.K)
-        for step, loss in enumerate(
-            align(state.trajectory, boxes, self._landmarks(), evidence.fps, settings)
-        ):
-            if step % REPORT_EVERY == 0:
-                state.losses.append({"phase": "alignment", "step": step, "total": float(loss)})
-            self._tell("alignment")
+        """Phase 0: everything that can be known without rendering; anew without the frames that it shows to
+        be of somebody else, whose masks would draw their neighbours away."""
+        begin = self._screen(state)
+        if not torch.equal(initial.believable_shape(self.betas), self.betas):
+            largest = float(self.betas.abs().max())
+            state.warnings.append(
+                f"The initial motion has a body shape that nobody has (a coefficient of {largest:.0f}, where "
+                "3 is rare already); the mean shape was taken instead."
+            )
+        while True:
+            state.trajectory = self._trajectory(begin)
+            boxes = self._boxes(state)
+            state.losses = []
+            for step, loss in enumerate(
+                align(state.trajectory, boxes, self._landmarks(), self.evidence.fps, self.settings)
+            ):
+                if step % REPORT_EVERY == 0:
+                    state.losses.append({"phase": "alignment", "step": step, "total": float(loss)})
+                if self.done < self.settings.alignment_steps:
+                    self._tell("alignment")
+            if not self._drop_strangers(state, boxes):
+                break
         state.mean_log_distance = float(state.trajectory.mean_log_distance().detach())
-        self._drop_strangers(state, boxes)
+        if state.dropped:
+            frames = in_words(state.dropped)
+            state.warnings.append(f"The mask is not where the person should be in {frames}, left out here.")
 
-    @torch.no_grad()
-    def _drop_strangers(self, state: _State, boxes: Boxes) -> None:
-        """Leaves out the frames whose mask is not where the whole clip says that the person is."""
-        overlap = boxes.overlap(state.trajectory(slice(None)), state.trajectory.betas).cpu().numpy()
-        state.dropped = [t for t in self.usable.tolist() if overlap[t] < MIN_OVERLAP]
-        count, dropped = len(self.usable), len(state.dropped)
-        if count - dropped < MIN_FRAMES:
+    def _boxes(self, state: _State) -> Boxes:
+        """The boxes of the masks that are believed, against the body's."""
+        known = self.boxes.copy()
+        known[state.dropped] = np.nan
+        height, width = self.evidence.masks[int(self.usable[0])].shape
+        outline = spread(self.body, OUTLINE_POINTS, self.settings.seed).to(self.device)
+        return Boxes(outline, known, (width, height), self.evidence.K)
+
+    def _screen(self, state: _State) -> tuple[Tensor, Tensor]:
+        """Drops masks of somebody else; gives a start without the poses that are somewhere else."""
+        boxes = self._boxes(state)
+        boxes.place(state.trajectory)
+        body = boxes.visible_extent(state.trajectory(slice(None)), state.trajectory.betas)
+        state.dropped, misplaced = screened(body.cpu().double().numpy(), self.boxes)
+        posed = self.evidence.posed.copy()
+        posed[misplaced] = False
+        if not misplaced or not posed.any():
+            return initial.filled_in(self.evidence)
+        state.warnings.append(
+            f"The initial pose is far from the person in {in_words(misplaced)}; its neighbours' was taken."
+        )
+        return initial.filled_in(replace(self.evidence, posed=posed))
+
+    def _drop_strangers(self, state: _State, boxes: Boxes) -> bool:
+        """Leaves out the frames whose mask is not where the whole clip says that the person is; whether
+        there are any new ones."""
+        body = boxes.visible_extent(state.trajectory(slice(None)), state.trajectory.betas)
+        overlap = overlaps(body.cpu().double().numpy(), self.boxes)
+        strangers = set(self.usable[overlap[self.usable] < MIN_OVERLAP].tolist())
+        dropped = sorted(strangers.union(state.dropped))
+        count = len(self.usable)
+        if count - len(dropped) < MIN_FRAMES:
             raise StageError(
-                f"Initial motion and masks disagree where the person is in {dropped} of {count} frames.",
+                f"Initial motion and masks disagree where the person is in {len(dropped)} of {count} frames.",
                 "Check that both are of one person, and that K belongs to the pictures.",
             )
-        if dropped:
-            frames = "1 frame" if dropped == 1 else f"{dropped} frames"
-            state.warnings.append(f"{frames} left out: the mask is not where the person should be.")
+        found, state.dropped = len(dropped) > len(state.dropped), dropped
+        return found
 
     def _prepare(self, name: str, state: _State) -> None:
         """What happens once between two phases."""
@@ -258,10 +301,10 @@ class _Optimisation:
             gaussians=state.gaussians,
             fps=self.evidence.fps,
             settings=self.settings,
-            mean_log_distance=None if self._metric() else state.mean_log_distance,
+            mean_log_distance=None if state.metric else state.mean_log_distance,
             slope=state.slope,
             landmarks=self._landmarks(),
-            use_depth=self._metric() or state.slope is not None,
+            use_depth=state.metric or state.slope is not None,
         )
 
     def _plan(self, name: str, state: _State) -> Plan:
@@ -317,13 +360,31 @@ class _Optimisation:
 
     # Depth
 
-    def _metric(self) -> bool:
-        return self.evidence.depth is not None and self.evidence.disparity is None
-
     @torch.no_grad()
     def _calibrate_depth(self, state: _State) -> None:
-        if self.evidence.disparity is None or not self.settings.weights.depth:
+        """Fits the slope of relative maps; metric ones must put the person about where the pictures do."""
+        evidence = self.evidence
+        metric = evidence.disparity is None
+        if (metric and evidence.depth is None) or not self.settings.weights.depth:
             return
+        pairs = self._depths(state)
+        if not pairs:
+            state.warnings.append("The depth maps say nothing about the person and were not used.")
+        elif metric:
+            ratio = float(np.median(np.concatenate([depth * inverse for depth, inverse in pairs])))
+            state.metric = 1 / UNLIKELY_DEPTH < ratio < UNLIKELY_DEPTH
+            if not state.metric:
+                state.warnings.append(
+                    f"The depth maps put the person {ratio:.2g} times as far away as the pictures do, and were "
+                    "not used; they must be in metres."
+                )
+        else:
+            state.slope = fit_slope(pairs)
+            if state.slope is None:
+                state.warnings.append("The depth maps contradict the silhouettes and were not used.")
+
+    def _depths(self, state: _State) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """The maps' values and the rendered 1/z at the same pixels of the person, frame by frame."""
         scene, plan = self._scene(state), self._plan("silhouettes", state)
         pairs = []
         for t in plan.frames[:: max(1, len(plan.frames) // DEPTH_FRAMES)]:
@@ -331,11 +392,10 @@ class _Optimisation:
             drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms[0], crop)
             assert crop.depth is not None and crop.trusted is not None
             inside = crop.trusted & (drawn.alpha > SOLID)
-            inverse = 1 / drawn.depth[inside].clamp_min(0.1)
-            pairs.append((crop.depth[inside].double().cpu().numpy(), inverse.double().cpu().numpy()))
-        state.slope = fit_slope(pairs)
-        if state.slope is None:
-            state.warnings.append("The depth maps contradict the silhouettes and were not used.")
+            if inside.sum() >= MIN_PIXELS:
+                inverse = 1 / drawn.depth[inside].clamp_min(0.1)
+                pairs.append((crop.depth[inside].double().cpu().numpy(), inverse.double().cpu().numpy()))
+        return pairs
 
     # Checkpoints
 
@@ -391,17 +451,18 @@ class _Optimisation:
                 "dropped": state.dropped,
             },
             "depth_slope": state.slope,
-            "size_from": self._size_from(),
+            "depth_used": state.metric or state.slope is not None,
+            "size_from": self._size_from(state),
             "hardly_seen": unseen,
             "held_out": self._comparison(state, avatar.to(self.device)),
         }
         return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history)
 
-    def _size_from(self) -> str:
+    def _size_from(self, state: _State) -> str:
         """What decides between small and near, tall and far."""
         if self.settings.height:
             return "given height"
-        return "metric depth" if self._metric() else "population prior"
+        return "metric depth" if state.metric else "population prior"
 
     @torch.no_grad()
     def _avatar(self, state: _State) -> Avatar:
@@ -426,9 +487,9 @@ class _Optimisation:
         that the neighbouring frames give them, and in those fitted to them; empty without such frames."""
         if state.interpolated is None:
             return {}
-        poses, trans, betas = self.start
+        poses, trans = (a.to(self.device) for a in initial.filled_in(self.evidence))
         motions = {
-            "initial poses": (poses, trans + self.body.shaped_joints(betas)[0] - avatar.rest_joints[0]),
+            "initial poses": (poses, trans + self.body.shaped_joints(self.betas)[0] - avatar.rest_joints[0]),
             "interpolated poses": state.interpolated,
             "fitted poses": state.trajectory.motion()[:2],
         }
