@@ -26,7 +26,7 @@ from models.avatar.trajectory import Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
-CHECKPOINT_VERSION = 2  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 3  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union

@@ -13,7 +13,7 @@ from models.avatar.gaussians import Gaussians
 from models.avatar.landmarks import Landmarks
 from models.avatar.losses import over, plausibility
 from models.avatar.observations import Crop, Crops
-from models.avatar.posing import covariances, pose_gaussians
+from models.avatar.posing import pose_ellipsoids
 from models.avatar.schedule import Order, RowAdam, cosine
 from models.avatar.settings import OptimiserSettings
 from models.avatar.trajectory import Trajectory
@@ -46,10 +46,9 @@ class Scene:
     def draw(self, transforms: Tensor, crop: Crop) -> Rendering:
         """The avatar under the transforms (24,4,4) of one frame, in the frame's crop."""
         g = self.gaussians
-        means, axes = pose_gaussians(
-            g.means(self.trajectory.betas), g.rotations(), g.surface.weights, transforms
+        means, shapes = pose_ellipsoids(
+            g.means(self.trajectory.betas), g.quaternions, g.log_scales, g.surface.weights, transforms
         )
-        shapes = covariances(axes, g.log_scales.exp())
         opacities = g.opacity_logits.sigmoid()
         return render(means, shapes, g.colors, opacities, crop.K, crop.width, crop.height)
 

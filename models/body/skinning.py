@@ -13,8 +13,10 @@ from torch.autograd.function import FunctionCtx
 
 _POLAR_STEPS = 10
 """Scaled Newton steps to the nearest rotation: more than any matrix needs that is not singular."""
+FLATTEST = 1e-9
+"""Least determinant that counts, in units of the cubed Frobenius norm. It stands in for smaller ones, and for
+those of reflections, whose result still is finite then, in single precision too."""
 _TINY = 1e-12
-"""Stands in for smaller ones, and for those of reflections, whose result still is a rotation then."""
 
 
 def forward_kinematics(rotations: Tensor, joints: Tensor, parents: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -117,7 +119,8 @@ def _inverse_transpose(matrices: Tensor) -> Tensor:
     after, last = slice(1, 4), slice(2, 5)
     cofactors = wrapped[after, after] * wrapped[last, last] - wrapped[after, last] * wrapped[last, after]
     determinant = (matrices[0] * cofactors[0]).sum(0)
-    return cofactors / determinant.clamp_min(_TINY)
+    least = (FLATTEST * _square_norm(matrices) ** 1.5).clamp_min(_TINY)
+    return cofactors / torch.maximum(determinant, least)
 
 
 def _transposed_product(first: Tensor, second: Tensor) -> Tensor:

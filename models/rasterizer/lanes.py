@@ -12,6 +12,7 @@ from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 WIDTH = 16
@@ -187,6 +188,18 @@ def total(typingctx: Any, value: types.Type) -> Any:
 
 def _indices(start: int, count: int) -> ir.Constant:
     return ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(start, start + count)))
+
+
+@intrinsic
+def root(typingctx: Any, value: types.Type) -> Any:
+    """The square root of each lane."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        signature = ir.FunctionType(_FLOATS, [_FLOATS])
+        name = f"llvm.sqrt.v{WIDTH}f32"
+        return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), args)
+
+    return lanes(value), codegen
 
 
 # 2^f for f in [-1/2, 1/2]: the polynomial of least relative error (9e-8) among those with 2^0 = 1.

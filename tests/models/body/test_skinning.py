@@ -154,6 +154,16 @@ def test_nearest_rotation_of_hopeless_matrices_is_finite() -> None:
     torch.testing.assert_close(torch.linalg.det(result[0]), torch.tensor(1.0))
 
 
+def test_nearest_rotation_of_reflections_is_finite_in_single_precision() -> None:
+    generator = torch.Generator().manual_seed(GENERATOR_SEED)
+    matrices = torch.randn(5000, 3, 3, generator=generator)
+    assert (torch.linalg.det(matrices) < 0).sum() > 2000
+    result = skinning.nearest_rotation(matrices.requires_grad_())
+    result.sum().backward()
+    assert result.isfinite().all()
+    assert matrices.grad is not None and matrices.grad.isfinite().all()
+
+
 def test_derivative_of_nearest_rotation() -> None:
     rotation = random_pose(batch=1)[0][0, :4]
     half_turned = rotations.axis_angle_to_matrix(torch.tensor([0, 0, 0.9 * math.pi], dtype=torch.float64))

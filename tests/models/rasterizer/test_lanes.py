@@ -10,6 +10,7 @@ from models.rasterizer.lanes import (
     lane_columns,
     lane_rows,
     load,
+    root,
     spread,
     store,
     total,
@@ -80,3 +81,11 @@ def test_exp2_over_its_range() -> None:
     result = np.empty_like(exponents)
     powers(exponents, result)
     np.testing.assert_allclose(result, 2.0 ** exponents.astype(np.float64), rtol=2e-7)
+
+
+def test_root() -> None:
+    def fill(values, result):  # type: ignore[no-untyped-def]
+        a = load(values, 0)
+        store(result, 0, root(a * a))
+
+    np.testing.assert_allclose(filled(fill), np.abs(VALUES[:WIDTH]), rtol=1e-6)
