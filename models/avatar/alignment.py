@@ -87,7 +87,7 @@ class Boxes:
 
     def _size_ratio(self, extent: Tensor) -> float:
         """Size of the boxes (T,4) of the body over that of the masks, median over the clip; 1 where it is
-        about 1. Heights tell; widths, which depend on arms and clothes, where the pictures cut heights off."""
+        about 1. Heights tell; widths, which depend on arms and clothes, where heights are cut off."""
         sizes, targets = (boxes[:, 2:] - boxes[:, :2] for boxes in (extent, self.targets))
         for axis, unlike in ((1, FAR_OFF), (0, WIDTH_FAR_OFF)):
             whole = self.known[:, axis] & self.known[:, axis + 2]

@@ -174,7 +174,9 @@ class _Optimisation:
         return self._result(state)
 
     def _fresh(self) -> _State:
-        return _State(self._trajectory(initial.filled_in(self.evidence)), self._gaussians(self.settings.gaussians))
+        return _State(
+            self._trajectory(initial.filled_in(self.evidence)), self._gaussians(self.settings.gaussians)
+        )
 
     def _trajectory(self, start: tuple[Tensor, Tensor]) -> Trajectory:
         """The motion under optimisation, from the start's poses and trans."""
@@ -375,8 +377,8 @@ class _Optimisation:
             state.metric = 1 / UNLIKELY_DEPTH < ratio < UNLIKELY_DEPTH
             if not state.metric:
                 state.warnings.append(
-                    f"The depth maps put the person {ratio:.2g} times as far away as the pictures do, and were "
-                    "not used; they must be in metres."
+                    f"The depth maps put the person {ratio:.2g} times as far away as the pictures do, and "
+                    "were not used; they must be in metres."
                 )
         else:
             state.slope = fit_slope(pairs)

@@ -66,7 +66,7 @@ def test_a_start_at_another_distance_is_placed_by_its_size(
     poses, trans = true_motion(9)
     trajectory, boxes = Trajectory(poses, scale * trans, torch.zeros(10), body, 0.8), _boxes(evidence, body)
     boxes.place(trajectory)
-    torch.testing.assert_close(trajectory.motion()[1], trans, atol=0.15, rtol=0)
+    assert ((trajectory.motion()[1] - trans).norm(dim=1) < 0.1 * trans[:, 2]).all()
 
 
 def test_a_good_start_stays_at_its_distance(evidence: Evidence, body: BodyModel) -> None:
