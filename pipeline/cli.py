@@ -22,6 +22,7 @@ from models.errors import HsplatError
 from pipeline import config, console
 from pipeline.console import say
 from pipeline.doctor import examine, rows
+from pipeline.evaluation import as_tables, evaluate_workspace
 from pipeline.paths import absolute
 from pipeline.run import Terminated, run_clip, terminable
 from pipeline.status import as_text, describe
@@ -95,6 +96,45 @@ def status(
     with _failures_told(debug):
         facts = describe(Workspace(workspace))
         say(_json(facts) if as_json else as_text(facts))
+
+
+@app.command()
+def evaluate(
+    workspace: Annotated[Path, typer.Argument(show_default=False)],
+    truth: Annotated[Path, typer.Option(help="The true motion, gt.npz; docs/formats.md describes it.")],
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json", metavar="FILE", help="Where the figures go.", show_default="WORKSPACE/evaluate.json"
+        ),
+    ] = None,
+    novel: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pictures of other cameras.", show_default="novel beside the truth, if it is there"
+        ),
+    ] = None,
+    novel_pose: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pictures of other poses.", show_default="novel_pose beside the truth, if it is there"
+        ),
+    ] = None,
+    body: Annotated[
+        Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.", show_default="the run's")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Compare a finished workspace's motion and avatar with the truth."""
+    options = {"novel": novel, "novel_pose": novel_pose, "body": body}
+    with _failures_told(debug):
+        facts = evaluate_workspace(
+            Workspace(workspace),
+            absolute(truth),
+            absolute(json_file) if json_file else None,
+            **{name: absolute(path) if path else None for name, path in options.items()},
+        )
+        console.show(as_tables(facts))
 
 
 @app.command()

@@ -6,19 +6,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pipeline.chain import State, Step
 from pipeline.workspace import Manifest
 
 _QUIET_SECONDS = 30.0  # between two plain lines about the same stage
+_WIDE = 200  # characters; no table is wider
 _TELLING = 0.05  # share of the work before which its speed says nothing about the rest
 
 
 def say(text: str, console: Console | None = None) -> None:
     """Prints text as it is: no markup, no colours guessed, no wrapping."""
     (console or Console()).print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def show(tables: RenderableType) -> None:
+    """Prints tables; where nobody's screen limits them, as wide as they are."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
+    console.print(tables, highlight=False)
 
 
 def reporter(console: Console) -> "Bars | Lines":

@@ -63,6 +63,8 @@ class Result:
         avatar: the finished one.
         poses: (T,72), trans: (T,3), joints: (T,24,3): the refined motion in camera space; betas: (10,).
         history: JSON-able: phases, losses by step, held-out frames with their figures, warnings.
+        interpolated: poses (T,72) and trans (T,3) before held-out frames were fitted to their own pictures;
+            None if no frame was held out.
     """
 
     avatar: Avatar
@@ -71,6 +73,7 @@ class Result:
     joints: Tensor
     betas: Tensor
     history: dict[str, Any]
+    interpolated: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass
@@ -458,7 +461,9 @@ class _Optimisation:
             "hardly_seen": unseen,
             "held_out": self._comparison(state, avatar.to(self.device)),
         }
-        return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history)
+        before = state.interpolated
+        interpolated = None if before is None else (before[0].cpu(), before[1].cpu())
+        return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history, interpolated)
 
     def _size_from(self, state: _State) -> str:
         """What decides between small and near, tall and far."""

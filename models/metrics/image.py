@@ -4,6 +4,7 @@ Images are (H, W, 3) or (H, W) arrays in [0, 1]; alphas are (H, W) coverage in [
 in float64 on the CPU. These are metrics, not losses: `models.rasterizer.ssim` is the differentiable one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+Distance = Callable[[ArrayLike, ArrayLike], float | None]
+"""A perceptual distance of two images; None where they are too small for it."""
 
 _WINDOW = 11
 _SIGMA = 1.5
@@ -25,6 +28,7 @@ class Agreement:
         psnr, ssim: of the whole image.
         psnr_crop, ssim_crop: of the truth's tight crop; about 10 dB lower, without the white around.
         iou: of the soft silhouettes.
+        lpips, lpips_crop: perceptual distance of both; None where it was not asked for, or cannot be told.
     """
 
     psnr: float
@@ -32,6 +36,8 @@ class Agreement:
     psnr_crop: float
     ssim_crop: float
     iou: float
+    lpips: float | None = None
+    lpips_crop: float | None = None
 
 
 def psnr(a: ArrayLike, b: ArrayLike) -> float:
@@ -85,7 +91,13 @@ def tight_crop(alpha: ArrayLike, margin: int = 5, threshold: float = 0.5) -> tup
     return _extent(inside.any(axis=1), margin), _extent(inside.any(axis=0), margin)
 
 
-def agreement(image: ArrayLike, mask: ArrayLike, color: ArrayLike, alpha: ArrayLike) -> Agreement:
+def agreement(
+    image: ArrayLike,
+    mask: ArrayLike,
+    color: ArrayLike,
+    alpha: ArrayLike,
+    distance: Distance | None = None,
+) -> Agreement:
     """Compares a rendering with a picture whose subject is cut out, both over white.
 
     Args:
@@ -93,6 +105,7 @@ def agreement(image: ArrayLike, mask: ArrayLike, color: ArrayLike, alpha: ArrayL
         mask: the subject's coverage in it (H, W).
         color: the rendering (H, W, 3), premultiplied.
         alpha: its coverage (H, W).
+        distance: LPIPS, if it is wanted.
 
     Raises:
         ValueError: shapes differ, the mask is empty, or its crop is smaller than SSIM's window.
@@ -107,6 +120,8 @@ def agreement(image: ArrayLike, mask: ArrayLike, color: ArrayLike, alpha: ArrayL
         psnr_crop=psnr(truth[crop], rendered[crop]),
         ssim_crop=ssim(truth[crop], rendered[crop]),
         iou=iou(coverage, alpha),
+        lpips=distance(truth, rendered) if distance else None,
+        lpips_crop=distance(truth[crop], rendered[crop]) if distance else None,
     )
 
 

@@ -1,21 +1,23 @@
 """How far estimated 3D joints are from the true ones: the errors usual in human pose estimation.
 
-Joints are (T, J, 3) in camera space, metres; every error is in millimetres, a mean over frames and joints.
-Frames without an estimate are the caller's to leave out.
+Joints are (T, J, 3) in camera space, metres; every error is in millimetres: of each frame and joint where the
+function's name ends in `_errors`, else the mean over both. Frames without an estimate are the caller's to
+leave out.
 """
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+Array = NDArray[np.float64]
 Joints = NDArray[np.floating]
 MILLIMETRES = 1000.0
 
 
-def _mean_distance(a: Joints, b: Joints) -> float:
-    return float(np.linalg.norm(a - b, axis=-1).mean() * MILLIMETRES)
+def _distance(a: Joints, b: Joints) -> Array:
+    return np.asarray(np.linalg.norm(a - b, axis=-1) * MILLIMETRES)
 
 
-def _check(predicted: Joints, truth: Joints) -> tuple[Joints, Joints]:
+def _check(predicted: ArrayLike, truth: ArrayLike) -> tuple[Array, Array]:
     predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
     if predicted.shape != truth.shape or predicted.ndim != 3 or predicted.shape[-1] != 3:
         raise ValueError(
@@ -44,57 +46,47 @@ def align_similarity(predicted: Joints, truth: Joints) -> Joints:
     rotation = np.einsum("tij,tj,tjk->tik", u, signs, vt)
     variance = (centred**2).sum((1, 2))
     scale = (singular * signs).sum(1) / np.maximum(variance, np.finfo(float).tiny)
-    return scale[:, None, None] * np.einsum("tij,tkj->tki", rotation, centred) + to_mean
+    return np.asarray(scale[:, None, None] * np.einsum("tij,tkj->tki", rotation, centred) + to_mean)
 
 
-def mpjpe(predicted: Joints, truth: Joints) -> float:
-    """Mean per-joint position error with the pelvis (joint 0) of both moved to the origin.
+def mpjpe_errors(predicted: Joints, truth: Joints) -> Array:
+    """Errors (T, J) with the pelvis (joint 0) of both moved to the origin.
 
     Args:
         predicted: (T, J, 3), joint 0 the pelvis.
         truth: (T, J, 3).
     """
     predicted, truth = _check(predicted, truth)
-    return _mean_distance(predicted - predicted[:, :1], truth - truth[:, :1])
+    return _distance(predicted - predicted[:, :1], truth - truth[:, :1])
 
 
-def pa_mpjpe(predicted: Joints, truth: Joints) -> float:
-    """Mean per-joint position error after a similarity alignment of every frame (Procrustes).
-
-    Args:
-        predicted: (T, J, 3).
-        truth: (T, J, 3).
-    """
-    return _mean_distance(align_similarity(predicted, truth), truth)
+def pa_mpjpe_errors(predicted: Joints, truth: Joints) -> Array:
+    """Errors (T, J) after a similarity alignment of every frame (Procrustes)."""
+    return _distance(align_similarity(predicted, truth), np.asarray(truth, np.float64))
 
 
-def global_mpjpe(predicted: Joints, truth: Joints) -> float:
-    """Mean per-joint position error in camera space, nothing aligned.
-
-    Args:
-        predicted: (T, J, 3).
-        truth: (T, J, 3).
-    """
-    return _mean_distance(*_check(predicted, truth))
+def global_mpjpe_errors(predicted: Joints, truth: Joints) -> Array:
+    """Errors (T, J) in camera space, nothing aligned."""
+    return _distance(*_check(predicted, truth))
 
 
-def scaled_global_mpjpe(predicted: Joints, truth: Joints) -> float:
-    """Camera-space error once all predicted joints of the clip are multiplied by the best one factor.
+def best_scale(predicted: Joints, truth: Joints) -> float:
+    """The one factor by which the predicted joints of the clip, multiplied about the camera, fit best."""
+    predicted, truth = _check(predicted, truth)
+    power = float((predicted**2).sum())
+    return float((predicted * truth).sum()) / power if power > 0 else 1.0
+
+
+def scaled_global_mpjpe_errors(predicted: Joints, truth: Joints) -> Array:
+    """Camera-space errors (T, J) once all predicted joints of the clip are multiplied by `best_scale`.
 
     A single camera cannot tell a tall person far away from a short one near by; this error leaves that out.
-
-    Args:
-        predicted: (T, J, 3).
-        truth: (T, J, 3).
     """
-    predicted, truth = _check(predicted, truth)
-    power = (predicted**2).sum()
-    scale = (predicted * truth).sum() / power if power > 0 else 1.0
-    return _mean_distance(scale * predicted, truth)
+    return _distance(best_scale(predicted, truth) * np.asarray(predicted, np.float64), np.asarray(truth))
 
 
-def acceleration_error(predicted: Joints, truth: Joints) -> float:
-    """Mean norm of the difference of the joints' second differences, in millimetres per frame squared.
+def acceleration_errors(predicted: Joints, truth: Joints) -> Array:
+    """Norms (T - 2, J) of the difference of the joints' second differences, millimetres per frame squared.
 
     Args:
         predicted: (T, J, 3), consecutive frames, T >= 3.
@@ -106,4 +98,42 @@ def acceleration_error(predicted: Joints, truth: Joints) -> float:
     predicted, truth = _check(predicted, truth)
     if len(predicted) < 3:
         raise ValueError("acceleration needs at least three frames")
-    return _mean_distance(np.diff(predicted, 2, axis=0), np.diff(truth, 2, axis=0))
+    return _distance(np.diff(predicted, 2, axis=0), np.diff(truth, 2, axis=0))
+
+
+def vertex_errors(predicted: Joints, truth: Joints, predicted_pelvis: Joints, true_pelvis: Joints) -> Array:
+    """Errors (T, V) of the mesh's vertices with the pelvis of both moved to the origin (PVE, also MPVPE).
+
+    Args:
+        predicted, truth: (T, V, 3) corresponding vertices, each of its own body.
+        predicted_pelvis, true_pelvis: (T, 3).
+    """
+    predicted, truth = _check(predicted, truth)
+    return _distance(
+        predicted - np.asarray(predicted_pelvis)[:, None], truth - np.asarray(true_pelvis)[:, None]
+    )
+
+
+def mpjpe(predicted: Joints, truth: Joints) -> float:
+    """Mean of `mpjpe_errors`."""
+    return float(mpjpe_errors(predicted, truth).mean())
+
+
+def pa_mpjpe(predicted: Joints, truth: Joints) -> float:
+    """Mean of `pa_mpjpe_errors`."""
+    return float(pa_mpjpe_errors(predicted, truth).mean())
+
+
+def global_mpjpe(predicted: Joints, truth: Joints) -> float:
+    """Mean of `global_mpjpe_errors`."""
+    return float(global_mpjpe_errors(predicted, truth).mean())
+
+
+def scaled_global_mpjpe(predicted: Joints, truth: Joints) -> float:
+    """Mean of `scaled_global_mpjpe_errors`."""
+    return float(scaled_global_mpjpe_errors(predicted, truth).mean())
+
+
+def acceleration_error(predicted: Joints, truth: Joints) -> float:
+    """Mean of `acceleration_errors`."""
+    return float(acceleration_errors(predicted, truth).mean())

@@ -1,7 +1,5 @@
 """What is known about a finished clip: its figures, and advice in plain words."""
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from models.drawing import project
 from models.metrics import iou
 from models.people import Landmarks
 from stages.export.clip import Clip, evenly
+from stages.facts import finite
 
 # Landmarks of BlazePose and joints of the body that lie at the same places: shoulders, elbows, wrists, knees,
 # ankles. The two disagree about where hips are.
@@ -130,7 +129,7 @@ def metrics(facts: Facts, manifests: Mapping[str, Mapping[str, Any]]) -> dict[st
             for name, manifest in manifests.items()
         },
     }
-    return dict(_finite(found))
+    return dict(finite(found))
 
 
 def advice(
@@ -189,11 +188,6 @@ def advice(
     return list(dict.fromkeys(found))
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes strict JSON: no NaN, no infinity."""
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
 def _extents(clip: Clip) -> tuple[list[int], int]:
     """Heights of the person in pixels, and how many frames show them cut off."""
     heights, cut_off = [], 0
@@ -214,14 +208,6 @@ def _touches_edge(inside: NDArray[np.bool_]) -> bool:
 
 def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _sentence(words: str) -> str:

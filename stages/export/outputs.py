@@ -16,10 +16,11 @@ from models.formats import Splats, write_ply
 from stages.base import Progress, Work
 from stages.disk import full_disk_told
 from stages.export import FILES, NEEDS, REPORT, ExportSettings, report
-from stages.export.assessment import gather, metrics, write_json
+from stages.export.assessment import gather, metrics
 from stages.export.clip import Clip, evenly
 from stages.export.footage import Turntable, comparison, overlay
 from stages.export.page import write_page
+from stages.facts import write_json
 from stages.video import write_video
 
 TURNTABLE_FPS = 24.0

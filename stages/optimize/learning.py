@@ -152,6 +152,14 @@ def _write(output: Path, motion: Motion, result: Result) -> None:
     poses, trans, joints, betas = (a.numpy() for a in arrays)
     replace(motion, poses=poses, trans=trans, joints=joints, betas=betas).save(output / "motion.npz")
     (output / "history.json").write_text(json.dumps(result.history, indent=1))
+    _write_held_out(output / "held_out.npz", result)
+
+
+def _write_held_out(path: Path, result: Result) -> None:
+    """The motion of the held-out frames before it was fitted to their own pictures."""
+    frames = np.array(result.history["frames"]["held_out"], np.int64)
+    poses, trans = result.interpolated or (result.poses, result.trans)
+    np.savez(path, frames=frames, poses=poses.numpy()[frames], trans=trans.numpy()[frames])
 
 
 def _summary(result: Result, evidence: Evidence) -> dict[str, Any]:

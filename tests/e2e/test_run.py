@@ -74,6 +74,20 @@ def test_the_figures_are_numbers(folder: Path) -> None:
     json.loads((folder / "export" / "metrics.json").read_text(), parse_constant=refuse)
 
 
+def test_its_own_motion_is_the_truth(folder: Path, call: Callable[..., Ended], tmp_path: Path) -> None:
+    with np.load(folder / "optimize" / "motion.npz") as motion:
+        np.savez(tmp_path / "gt.npz", joints_cam=motion["joints"], frame=motion["frame"])
+    ended = call("evaluate", folder, "--truth", tmp_path / "gt.npz", "--json", tmp_path / "found.json")
+    assert ended.status == 0
+    facts = json.loads((tmp_path / "found.json").read_text())
+    assert facts["frames"]["compared"] == FRAMES
+    assert (
+        facts["motion"]["after"]["mean"]["camera_mpjpe"] < 0.01 < facts["motion"]["before"]["mean"]["mpjpe"]
+    )
+    assert facts["pictures"]["held_out"]["fitted poses"]["psnr"] > 5
+    assert "By joint" in ended.out
+
+
 def test_an_option_of_export_reruns_only_export(folder: Path, call: Callable[..., Ended]) -> None:
     ended = call("run", CLIP, "--workspace", folder, *OPTIONS, "--set", "export.ply_up=-y")
     assert ended.status == 0

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models import gpu
-from models.avatar import Avatar, Evidence
+from models.avatar import Avatar, Evidence, Result
 from models.avatar.settings import Weights
 from models.body import Motion, load_embedded_body
 from models.errors import InputError, StageError
@@ -107,6 +107,8 @@ def test_writes_avatar_motion_and_history(work: Work, evidence: Evidence) -> Non
     assert 2 not in history["frames"]["usable"] and 5 not in history["frames"]["usable"]
     assert {r["phase"] for r in history["losses"]} >= {"alignment", "silhouettes", "joint", "appearance"}
     assert json.dumps(summary)
+    with np.load(work.output / "held_out.npz", allow_pickle=False) as held_out:
+        assert held_out["poses"].shape == (0, 72)  # too few frames to hold one out
     assert [done for done, *_ in seen] == sorted(done for done, *_ in seen)
     assert seen[-1][0] == seen[-1][1] and {"alignment", "joint"} <= {note for *_, note in seen}
 
@@ -208,3 +210,14 @@ def test_an_idle_gpu_is_told_of(
     monkeypatch.setattr(learning, "learn", lambda work: {"warnings": ["another"]})
     work = Work({}, tmp_path, tmp_path, OptimizeSettings(device=asked), "numba")
     assert STAGE.run(work)["warnings"] == warnings
+
+
+def test_keeps_the_held_out_frames_poses_from_before_their_fit(tmp_path: Path) -> None:
+    zeros = {"trans": torch.zeros(4, 3), "joints": torch.zeros(4, 24, 3), "betas": torch.zeros(10)}
+    before = torch.arange(4.0)[:, None].expand(4, 72), torch.arange(4.0)[:, None].expand(4, 3)
+    history = {"frames": {"held_out": [1, 3]}}
+    result = Result(None, torch.zeros(4, 72), **zeros, history=history, interpolated=before)
+    learning._write_held_out(tmp_path / "held_out.npz", result)
+    with np.load(tmp_path / "held_out.npz") as written:
+        assert written["frames"].tolist() == [1, 3]
+        assert written["poses"][:, 0].tolist() == written["trans"][:, 2].tolist() == [1, 3]

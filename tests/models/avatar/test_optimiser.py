@@ -130,6 +130,10 @@ def test_held_out_frames_are_judged_and_not_learned_from(body: BodyModel) -> Non
     figures = plain.history["held_out"]
     assert figures["interpolated poses"]["iou"] > 0.5
     assert figures["interpolated poses"]["psnr"] > painted.history["held_out"]["interpolated poses"]["psnr"]
+    assert plain.interpolated is not None and painted.interpolated is not None
+    assert torch.equal(plain.interpolated[0], painted.interpolated[0])
+    moved = (plain.poses - plain.interpolated[0]).abs().amax(1) > 1e-5
+    assert moved.nonzero().flatten().tolist() == held_out
 
 
 def test_all_figures_are_of_the_delivered_avatar(body: BodyModel, monkeypatch: pytest.MonkeyPatch) -> None:

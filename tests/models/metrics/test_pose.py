@@ -50,3 +50,39 @@ def test_shapes_that_differ_are_refused() -> None:
         pose.mpjpe(TRUTH[:3], TRUTH)
     with pytest.raises(ValueError, match="three frames"):
         pose.acceleration_error(TRUTH[:2], TRUTH[:2])
+
+
+def test_errors_are_of_each_frame_and_joint() -> None:
+    moved = TRUTH.copy()
+    moved[2, 5, 1] += 0.03
+    expected = np.zeros((6, 24))
+    expected[2, 5] = 30
+    assert pose.mpjpe_errors(moved, TRUTH) == pytest.approx(expected, abs=1e-6)
+    assert pose.global_mpjpe_errors(moved, TRUTH) == pytest.approx(expected, abs=1e-6)
+    assert pose.mpjpe(moved, TRUTH) == pytest.approx(30 / (6 * 24))
+    assert pose.acceleration_errors(moved, TRUTH)[:, 5] == pytest.approx([30, 60, 30, 0], abs=1e-6)
+
+
+def test_the_pelvis_carries_its_error_to_all_others() -> None:
+    moved = TRUTH.copy()
+    moved[:, 0, 2] += 0.01
+    assert pose.mpjpe_errors(moved, TRUTH)[:, 1:] == pytest.approx(10)
+    assert pose.mpjpe_errors(moved, TRUTH)[:, 0] == pytest.approx(0)
+    assert pose.global_mpjpe_errors(moved, TRUTH)[:, 0] == pytest.approx(10)
+
+
+def test_the_best_scale_is_that_of_the_clip() -> None:
+    assert pose.best_scale(0.8 * TRUTH, TRUTH) == pytest.approx(1.25)
+    assert pose.best_scale(np.zeros((1, 24, 3)), TRUTH[:1]) == 1
+    assert pose.scaled_global_mpjpe_errors(0.8 * TRUTH, TRUTH).shape == (6, 24)
+
+
+def test_vertex_errors_leave_out_where_the_pelvis_is() -> None:
+    vertices = np.random.default_rng(1).normal(size=(2, 5, 3))
+    moved = vertices + np.array([1, 2, 3])
+    moved[1, 4] += [0.003, 0.004, 0]
+    pelvis, moved_pelvis = np.zeros((2, 3)), np.tile([1.0, 2, 3], (2, 1))
+    errors = pose.vertex_errors(moved, vertices, moved_pelvis, pelvis)
+    expected = np.zeros((2, 5))
+    expected[1, 4] = 5
+    assert errors == pytest.approx(expected, abs=1e-6)

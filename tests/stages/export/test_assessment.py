@@ -9,6 +9,7 @@ from models.body import Motion
 from stages.export import assessment
 from stages.export.assessment import Facts
 from stages.export.clip import Clip
+from stages.facts import write_json
 from stages.images import read_image, write_image
 from tests.stages.export.conftest import FRAMES, HEIGHT, Inputs
 
@@ -71,7 +72,7 @@ def test_metrics_hold_what_was_found_and_null_for_the_rest(
     facts: Facts, manifests: dict, tmp_path: Path
 ) -> None:
     found = assessment.metrics(replace(facts, avatar_iou=float("nan"), body_iou=(None, 0.5)), manifests)
-    assessment.write_json(tmp_path / "metrics.json", found)
+    write_json(tmp_path / "metrics.json", found)
     read = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=lambda word: pytest.fail(word))
     assert read["silhouette_iou"] == {"avatar": None, "body": {"before": None, "after": 0.5}}
     assert read["held_out"]["fitted poses"]["psnr"] == 20.5

@@ -1,0 +1,158 @@
+"""The command `evaluate` on a small finished workspace."""
+
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipeline import evaluation
+from pipeline.__main__ import main
+from pipeline.workspace import Manifest, Workspace, listed
+from stages.evaluate import NEEDS
+from tests.stages.evaluate.conftest import (  # noqa: F401
+    FRAMES,
+    MakeTruth,
+    avatar,
+    body,
+    folders,
+    inputs,
+    make_truth,
+    motion,
+    pictured,
+    true_arrays,
+)
+from tests.stages.export.conftest import Inputs
+
+MADE_OF = {"frames": (), "poses": ("frames",), "masks": ("frames",), "optimize": NEEDS[:3]}
+
+
+@pytest.fixture
+def workspace(folders: Inputs, tmp_path: Path) -> Workspace:  # noqa: F811
+    """Published as a run would have left it."""
+    place = Workspace(tmp_path / "clip.hsplat")
+    for name in NEEDS:
+        folder = shutil.copytree(folders[name], place.stage_folder(name))
+        (folder / "manifest.json").unlink()
+        manifest = Manifest(
+            stage=name,
+            version=1,
+            engine="embedded",
+            settings={},
+            files={},
+            needs={need: f"print of {need}" for need in MADE_OF[name]},
+            fingerprint=f"print of {name}",
+            finished="2026-01-01",
+            seconds=1,
+            peak_memory=1,
+            summary={},
+            outputs=listed(folder),
+        )
+        (folder / "manifest.json").write_text(manifest.model_dump_json())
+    record = {
+        "format": 1,
+        "video": str(tmp_path / "clip.mp4"),
+        "video_sha256": "",
+        "created": "",
+        "configuration": {"frames": {"video": str(tmp_path / "clip.mp4")}},
+    }
+    place.record_path.write_text(json.dumps(record))
+    return place
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["hsplat-pipeline", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(end.value.code or 0)
+
+    return run
+
+
+def test_tables_and_json(
+    call: Callable[..., int],
+    workspace: Workspace,
+    pictured: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call("evaluate", workspace.folder, "--truth", pictured) == 0
+    said = capsys.readouterr().out
+    facts = json.loads((workspace.folder / "evaluate.json").read_text())
+    root = facts["motion"]["before"]["mean"]["root_error"]
+    line = next(line for line in said.splitlines() if "root error" in line)
+    assert line.split()[3:] == [f"{root:.1f}", "0.0", "-100", "%"]
+    assert "left ankle" in said
+    assert f"{FRAMES} of {FRAMES} frames, matched by frame number; 1 of them without an estimate" in said
+    psnr = facts["pictures"]["novel_view"]["psnr_crop"]
+    assert f"{psnr:.2f}" in next(line for line in said.splitlines() if "crop PSNR" in line)
+    assert "LPIPS: not computed" in said or "AlexNet" in said
+
+
+def test_tables_fit_a_narrow_terminal(workspace: Workspace, pictured: Path) -> None:  # noqa: F811
+    facts = evaluation.evaluate_workspace(workspace, pictured)
+    screen = io.StringIO()
+    Console(width=80, file=screen).print(evaluation.as_tables(facts))
+    said = screen.getvalue()
+    assert "…" not in said
+    assert "interpolated" in said
+
+
+def test_the_json_goes_where_it_is_asked_to(
+    call: Callable[..., int],
+    workspace: Workspace,
+    make_truth: MakeTruth,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call("evaluate", workspace.folder, "--truth", make_truth(), "--json", "found.json") == 0
+    assert json.loads((tmp_path / "found.json").read_text())["frames"]["kept"] == FRAMES
+    assert not (workspace.folder / "evaluate.json").exists()
+    said = capsys.readouterr().out
+    assert "novel view: not computed: there is no" in said
+    assert call("evaluate", workspace.folder, "--truth", make_truth(), "--json", "no/such/folder.json") == 2
+    assert "no/such/folder.json cannot be written: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda place: (place.stage_folder("optimize") / "manifest.json").unlink(), "optimize is missing"),
+        (lambda place: (place.stage_folder("masks") / "masks.npz").unlink(), "is damaged: masks/masks.npz"),
+        (lambda place: _renew(place, "poses"), "optimize is older than poses"),
+        (lambda place: place.record_path.write_text("{}"), "workspace.json is damaged"),
+        (lambda place: shutil.rmtree(place.folder), "frames is missing"),
+    ],
+)
+def test_a_workspace_that_has_not_finished(
+    call: Callable[..., int],
+    workspace: Workspace,
+    make_truth: MakeTruth,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+    harm: Callable[[Workspace], None],
+    message: str,
+) -> None:
+    harm(workspace)
+    assert call("evaluate", workspace.folder, "--truth", make_truth()) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+
+
+def _renew(place: Workspace, stage: str) -> None:
+    path = place.stage_folder(stage) / "manifest.json"
+    path.write_text(path.read_text().replace(f'"print of {stage}"', '"another print"'))
+
+
+def test_a_truth_that_is_none(
+    call: Callable[..., int], workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("evaluate", workspace.folder, "--truth", "none.npz") == 2
+    assert "none.npz cannot be read: No such file" in capsys.readouterr().err
