@@ -19,6 +19,7 @@ from models.avatar.gaussians import Gaussians, refined
 from models.avatar.landmarks import Landmarks
 from models.avatar.observations import Crops, Evidence, mask_boxes
 from models.avatar.phases import Phase, Plan, Scene
+from models.avatar.safeguard import Placed, Verdict, judged
 from models.avatar.screening import in_words, overlaps, screened
 from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import spread
@@ -358,7 +359,10 @@ class _Optimisation:
         return Crops(self.evidence, self.boxes, np.array(frames, np.int64), pixels, self.device)
 
     def _landmarks(self) -> Landmarks | None:
-        if self.evidence.landmarks is None or not self.settings.weights.landmarks:
+        return self._observed_landmarks() if self.settings.weights.landmarks else None
+
+    def _observed_landmarks(self) -> Landmarks | None:
+        if self.evidence.landmarks is None:
             return None
         size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
         return Landmarks(self.evidence.landmarks, self.evidence.K, size, self.device)
@@ -438,8 +442,9 @@ class _Optimisation:
     # The result
 
     def _result(self, state: _State) -> Result:
-        poses, trans, joints = state.trajectory.motion()
         avatar = self._avatar(state)
+        verdict = self._judged(state, avatar)
+        poses, trans = verdict.motion
         training = self._plan("appearance", state)
         seen = coverage(avatar, poses, trans, training.fine, training.frames)
         avatar = completed(replace(avatar, coverage=seen).to("cpu"))
@@ -454,16 +459,43 @@ class _Optimisation:
                 "usable": self.usable.tolist(),
                 "held_out": self._held_out(state),
                 "dropped": state.dropped,
+                "given_up": verdict.replaced,
             },
             "depth_slope": state.slope,
             "depth_used": state.metric or state.slope is not None,
             "size_from": self._size_from(state),
             "hardly_seen": unseen,
-            "held_out": self._comparison(state, avatar.to(self.device)),
+            "held_out": self._comparison(state, avatar.to(self.device), verdict.motion),
+            "agreement": verdict.figures,
         }
+        joints = self.body.articulate(poses, trans, state.trajectory.betas.detach())[1]
         before = state.interpolated
         interpolated = None if before is None else (before[0].cpu(), before[1].cpu())
         return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history, interpolated)
+
+    def _initial(self, avatar: Avatar) -> Placed:
+        """The initial motion for the avatar's body, the pelvis where it was."""
+        poses, trans = (a.to(self.device) for a in initial.filled_in(self.evidence))
+        return Placed(poses, trans + self.body.shaped_joints(self.betas)[0] - avatar.rest_joints[0])
+
+    def _judged(self, state: _State, avatar: Avatar) -> Verdict:
+        """The refined motion against the initial one; what was given up is told in a warning."""
+        believed = [t for t in self.usable.tolist() if t not in state.dropped]
+        crops = self._crops(self.settings.person_pixels, believed)
+        refined = Placed(*state.trajectory.motion()[:2])
+        start = self._initial(avatar)
+        verdict = judged(avatar, self.body, start, refined, crops, self._observed_landmarks())
+        if verdict.whole:
+            state.warnings.append(
+                "The refined motion agrees no better with the pictures than the initial one, which was kept: "
+                "masks or initial motion are wrong."
+            )
+        elif verdict.replaced:
+            state.warnings.append(
+                f"The refined pose agreed worse with the pictures than the initial one in "
+                f"{in_words(verdict.replaced)}, and was given up there."
+            )
+        return verdict
 
     def _size_from(self, state: _State) -> str:
         """What decides between small and near, tall and far."""
@@ -489,16 +521,15 @@ class _Optimisation:
         )
 
     @torch.no_grad()
-    def _comparison(self, state: _State, avatar: Avatar) -> dict[str, Any]:
+    def _comparison(self, state: _State, avatar: Avatar, refined: Placed) -> dict[str, Any]:
         """PSNR, SSIM and IoU of the finished avatar on the held-out frames, in their initial poses, in those
         that the neighbouring frames give them, and in those fitted to them; empty without such frames."""
         if state.interpolated is None:
             return {}
-        poses, trans = (a.to(self.device) for a in initial.filled_in(self.evidence))
         motions = {
-            "initial poses": (poses, trans + self.body.shaped_joints(self.betas)[0] - avatar.rest_joints[0]),
+            "initial poses": self._initial(avatar),
             "interpolated poses": state.interpolated,
-            "fitted poses": state.trajectory.motion()[:2],
+            "fitted poses": refined,
         }
         frames = self._held_out(state)
         crops = self._crops(self.settings.final_person_pixels, frames)

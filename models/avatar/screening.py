@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-APART = 0.5  # of the clip's typical overlap: below it, box and mask do not speak of the same place
+APART = 0.55  # of the clip's typical overlap: below it, box and mask do not speak of the same place
 MOST = 0.5  # of the frames: where more are apart, no track is left to judge them by
 
 
