@@ -35,12 +35,15 @@ class Landmarks:
         """Geman-McClure of the distances, mean over landmarks by visibility.
 
         Args:
-            body: the pose in `frames`.
+            body: the pose in `frames`, (T,) or a slice; or (B,T), then it is the mean of each run's own.
             width: factor on the distance at which the term levels off.
         """
         costs = self._costs(body.transforms, body.joints, frames, width)
         weights = self.weights[:, frames]
-        return (weights * costs).sum() / weights.sum().clamp_min(1)
+        if weights.ndim == 3:
+            weights, costs = weights[:, None], costs[:, None]
+        total = (weights * costs).sum((0, 2, 3))
+        return (total / weights.sum((0, 2, 3)).clamp_min(1)).mean()
 
     def distances(self, body: BodyModel, poses: Tensor, trans: Tensor, betas: Tensor) -> Tensor:
         """The same for each frame of a motion, (T,) in 0 to 1; NaN where no landmark was seen.
@@ -53,7 +56,7 @@ class Landmarks:
         return (self.weights * costs).sum((0, 2)) / torch.where(weights > 0, weights, torch.nan)
 
     def _costs(self, transforms: Tensor, joints: Tensor, frames: Tensor | slice, width: float) -> Tensor:
-        """Geman-McClure (P,B,L) of the landmarks' distances in some frames."""
+        """Geman-McClure (P,...,L) of the landmarks' distances in some frames."""
         pixels = project(landmark_positions(transforms, joints), self.K)
         residual = (pixels - self.places[:, frames]) / (width * self.scale)
         squared = residual.square().sum(-1)

@@ -17,17 +17,18 @@ from models.avatar.depth import MIN_PIXELS, SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
 from models.avatar.landmarks import Landmarks
-from models.avatar.observations import Crops, Evidence, mask_boxes
+from models.avatar.observations import Crops, Evidence, mask_boxes, together
 from models.avatar.phases import Phase, Plan, Scene
 from models.avatar.safeguard import Placed, Verdict, judged
 from models.avatar.screening import in_words, overlaps, screened
 from models.avatar.settings import OptimiserSettings
+from models.avatar.stopping import CHECK_EVERY, Lookout
 from models.avatar.surface import spread
 from models.avatar.trajectory import Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
-CHECKPOINT_VERSION = 3  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 4  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
@@ -169,10 +170,13 @@ class _Optimisation:
             if phase_state is None:
                 self._prepare(name, state)
             phase = Phase(self._scene(state), self._plan(name, state))
+            lookout = self._lookout(phase, state)
             if phase_state is not None:
                 phase.load_state_dict(phase_state)
+                if lookout:
+                    lookout.load_state_dict(phase_state["lookout"])
                 phase_state = None
-            self._carry_out(phase, state)
+            self._carry_out(phase, lookout, state)
             state.phase = number + 1
             self._save(state, None)
         return self._result(state)
@@ -280,21 +284,34 @@ class _Optimisation:
             state.trajectory.settle()
             state.trajectory.kernel.copy_(torch.eye(len(state.trajectory)))
 
-    def _carry_out(self, phase: Phase, state: _State) -> None:
+    def _lookout(self, phase: Phase, state: _State) -> Lookout | None:
+        """For the phase in which the avatar alone learns, if there is anything to judge it by."""
+        held_out, settings = self._held_out(state), self.settings
+        if phase.plan.name != "appearance" or not held_out or not settings.patience:
+            return None
+        return Lookout(phase.scene, self._crops(settings.final_person_pixels, held_out), settings.patience)
+
+    def _carry_out(self, phase: Phase, lookout: Lookout | None, state: _State) -> None:
         plan = phase.plan
-        while phase.step_number < plan.steps:
+        while phase.step_number < plan.steps and not (lookout and lookout.exhausted):
             phase.step()
-            if phase.step_number % REPORT_EVERY == 0 or phase.step_number == plan.steps:
+            step = phase.step_number
+            checked = {"held_out": lookout.check()} if lookout and step % CHECK_EVERY == 0 else {}
+            if step % REPORT_EVERY == 0 or step == plan.steps:
                 means = phase.losses.read()
                 if not np.isfinite(means["total"]):
                     raise StageError(
                         f"The optimisation diverged in the phase '{plan.name}'.",
                         "Look at the initial poses and masks; lower the learning rates (optimize.rates).",
                     )
-                state.losses.append({"phase": plan.name, "step": phase.step_number, **means})
+                state.losses.append({"phase": plan.name, "step": step, **means, **checked})
             self._tell(plan.name)
-            if phase.step_number % SAVE_EVERY == 0 and phase.step_number < plan.steps:
-                self._save(state, phase.state_dict())
+            if step % SAVE_EVERY == 0 and step < plan.steps:
+                watched = lookout.state_dict() if lookout else None
+                self._save(state, {**phase.state_dict(), "lookout": watched})
+        if lookout:
+            lookout.keep_best()
+        self.done += plan.steps - phase.step_number
 
     def _tell(self, name: str) -> None:
         self.done += 1
@@ -346,7 +363,7 @@ class _Optimisation:
             "silhouettes": settings.silhouette_steps,
             "joint": settings.joint_steps,
             "appearance": settings.appearance_steps,
-            "held-out poses": FIT_STEPS * len(self._held_out(state)),
+            "held-out poses": -(-FIT_STEPS * len(self._held_out(state)) // settings.frames_per_step),
         }[name]
 
     def _held_out(self, state: _State) -> list[int]:
@@ -398,11 +415,11 @@ class _Optimisation:
         pairs = []
         for t in plan.frames[:: max(1, len(plan.frames) // DEPTH_FRAMES)]:
             crop = plan.fine[t]
-            drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms[0], crop)
+            drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms, together([crop]))
             assert crop.depth is not None and crop.trusted is not None
-            inside = crop.trusted & (drawn.alpha > SOLID)
+            inside = crop.trusted & (drawn.alpha[0] > SOLID)
             if inside.sum() >= MIN_PIXELS:
-                inverse = 1 / drawn.depth[inside].clamp_min(0.1)
+                inverse = 1 / drawn.depth[0][inside].clamp_min(0.1)
                 pairs.append((crop.depth[inside].double().cpu().numpy(), inverse.double().cpu().numpy()))
         return pairs
 

@@ -85,11 +85,18 @@ class OptimiserSettings(_Section):
     final_person_pixels: Annotated[int, Field(ge=32, le=4096)] = Field(
         default=400, description="size of the person in the appearance phase"
     )
+    frames_per_step: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="of the rendering phases; several cost a GPU little more than one"
+    )
     coarse_share: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.66, description="share of the joint phase at half resolution"
     )
     held_out: Annotated[float, Field(ge=0, le=0.2)] = Field(
         default=0.125, description="share of the frames kept from the avatar, to judge it by"
+    )
+    patience: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=4,
+        description="checks of held-out frames, 50 steps apart, without gain until the avatar is done; 0: off",
     )
     kernel_seconds: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.08, description="width of the temporal kernel that pose updates are spread with"

@@ -1,4 +1,8 @@
-"""When to stop: the loss of held-out frames, in the poses that their neighbours give them, as training goes on."""
+"""When the avatar has learned enough: by the loss of held-out frames, in the poses their neighbours give them.
+
+Only the appearance phase stops early. In the joint phase the loss falls and joints move to its last step,
+because rates fall: they would have to be cut before they have done their work.
+"""
 
 import math
 from typing import Any
@@ -6,15 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.avatar.losses import over
-from models.avatar.observations import Crops
-from models.avatar.phases import Plan, Scene
+from models.avatar.comparison import compare
+from models.avatar.observations import Crops, together
+from models.avatar.phases import Scene
 from models.rasterizer import ssim
 
 CHECK_EVERY = 50  # steps
 MOST_FRAMES = 8  # held-out ones that a check draws
 IMPROVEMENT = 1e-3  # of the loss: less is none
-STILL = 5e-4  # metres that the joints move between two checks, in the mean: less is none
 
 
 @torch.no_grad()
@@ -23,51 +26,36 @@ def held_out_loss(scene: Scene, crops: Crops) -> float:
     w, total = scene.settings.weights, 0.0
     frames = crops.frames[:: math.ceil(len(crops.frames) / MOST_FRAMES)].tolist()
     for t in frames:
-        crop = crops[t]
-        frame = torch.tensor([t], device=crop.K.device)
-        drawn = scene.draw(scene.trajectory(frame).transforms[0], crop)
-        white, mask = torch.ones(3).to(crop.K), crop.coverage()
-        seen = over(drawn.color, drawn.alpha, white)
-        wanted = over(crop.color() * mask[..., None], mask, white)
-        total += float(w.l1 * (seen - wanted).abs().mean() + w.dssim * (1 - ssim(seen, wanted)))
+        crop = together([crops[t]])
+        body = scene.trajectory(torch.tensor([t], device=crop.K.device))
+        compared = compare(scene.draw(body.transforms, crop), crop, crop.K.new_ones(1, 3))
+        dssim = 1 - ssim(compared.seen, compared.wanted, crop.sizes)
+        total += float(w.l1 * compared.color + w.dssim * dssim)
     return total / len(frames)
 
 
 class Lookout:
-    """Watches a phase by its held-out frames: when to stop, and which avatar was the best.
+    """Watches the avatar by its held-out frames: keeps the best one, and says when to stop."""
 
-    Where only the avatar learns, the best one is kept. While the body moves too, the latest stays, and the
-    wait begins anew as long as the joints move: a body that has come to rest at a rate that has not fallen
-    to its end yet has arrived, and the avatar's own rates fall to theirs in the next phase.
-    """
-
-    def __init__(self, scene: Scene, plan: Plan, crops: Crops, patience: int) -> None:
+    def __init__(self, scene: Scene, crops: Crops, patience: int) -> None:
         """
         Args:
             crops: of the held-out frames.
-            patience: checks without an improvement, after which the phase stops.
+            patience: checks without an improvement, after which nothing more is expected.
         """
-        self.scene, self.plan, self.crops, self.patience = scene, plan, crops, patience
+        self.scene, self.crops, self.patience = scene, crops, patience
         self.best = math.inf
         self.waited = 0
-        self.kept: dict[str, Tensor] | None = None
-        self.joints: Tensor | None = None
-
-    def due(self, step: int) -> bool:
-        """Whether there is something to check after so many steps: every 50, once the pictures are fine."""
-        return step % CHECK_EVERY == 0 and step > self.plan.coarse_until
+        self.kept: dict[str, Tensor] = {}
 
     def check(self) -> float:
         """Looks at the held-out frames; their loss."""
         loss = held_out_loss(self.scene, self.crops)
         self.waited += 1
         if loss < (1 - IMPROVEMENT) * self.best:
+            state = self.scene.gaussians.state_dict()
             self.best, self.waited = loss, 0
-            if not self.plan.moves_motion:
-                state = self.scene.gaussians.state_dict()
-                self.kept = {name: value.clone() for name, value in state.items()}
-        if self.plan.moves_motion and self._moved():
-            self.waited = 0
+            self.kept = {name: value.clone() for name, value in state.items()}
         return loss
 
     @property
@@ -76,19 +64,12 @@ class Lookout:
         return self.waited >= self.patience
 
     def keep_best(self) -> None:
-        """Gives the scene its best avatar back, if one was kept."""
-        if self.kept is not None:
+        """Gives the scene its best avatar back."""
+        if self.kept:
             self.scene.gaussians.load_state_dict(self.kept)
 
-    @torch.no_grad()
-    def _moved(self) -> bool:
-        """Whether the joints have moved since the last check."""
-        before, self.joints = self.joints, self.scene.trajectory(slice(None)).joints
-        return before is None or float((self.joints - before).norm(dim=-1).mean()) > STILL
-
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("best", "waited", "kept", "joints")}
+        return {"best": self.best, "waited": self.waited, "kept": self.kept}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
+        self.best, self.waited, self.kept = state["best"], state["waited"], state["kept"]

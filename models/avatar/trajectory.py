@@ -5,21 +5,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.avatar import motion_kernels
 from models.body import BodyModel
 from models.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from models.body.skinning import forward_kinematics
 
 KERNEL_REACH = 3.0  # standard deviations
 
 
 class BodyPose(NamedTuple):
-    """Some frames of a trajectory, in camera space.
+    """Some frames of a trajectory, in camera space; "..." is the shape of the frames' indices.
 
     Attributes:
-        transforms: (B,24,4,4) of the joints, from the rest pose, the translation included.
-        trans: (B,3) that translation, metres.
-        joints: (B,24,3) metres.
-        turns: (B,24,3) axis-angle of each joint away from its start.
-        log_distance: (B,) the logarithm of the pelvis' z.
+        transforms: (...,24,4,4) of the joints, from the rest pose, the translation included.
+        trans: (...,3) that translation, metres.
+        joints: (...,24,3) metres.
+        turns: (...,24,3) axis-angle of each joint away from its start.
+        log_distance: (...) the logarithm of the pelvis' z.
     """
 
     transforms: Tensor
@@ -64,31 +66,42 @@ class Trajectory(nn.Module):
     def __len__(self) -> int:
         return len(self.turns)
 
-    def reached(self, frame: int) -> Tensor:
-        """Indices of the rows of `updates` that move `frame`."""
-        return self.kernel[frame].nonzero()[:, 0]
+    def reached(self, frames: Tensor) -> Tensor:
+        """Which rows of `updates` move any of the frames (B,): (T,) bool."""
+        return (self.kernel[frames] > 0).any(0)
 
     def forward(self, frames: Tensor | slice) -> BodyPose:
-        """The body's pose in some frames, differentiable in turns, root, updates and betas."""
+        """The body's pose in frames (...), differentiable in turns, root, updates and betas."""
         turns, direction, distance = self._state(frames)
-        z = distance.exp()
-        pelvis = torch.cat((direction * z, z), dim=-1)
-        rotations = self.start[frames] @ axis_angle_to_matrix(turns)
-        trans = pelvis - self.body.shaped_joints(self.betas)[0]
-        transforms, joints = self.body.articulate(rotations, trans, self.betas)
-        return BodyPose(transforms, trans, joints, turns, distance[:, 0])
+        rest = self.body.shaped_joints(self.betas)
+        start, shape = self.start[frames], turns.shape[:-2]
+        transforms, trans, joints = articulated(
+            start.flatten(0, -4),
+            turns.flatten(0, -3),
+            direction.flatten(0, -2),
+            distance.flatten(0, -2),
+            rest,
+            self.body.parents,
+        )
+        return BodyPose(
+            transforms.unflatten(0, shape),
+            trans.unflatten(0, shape),
+            joints.unflatten(0, shape),
+            turns,
+            distance[..., 0],
+        )
 
     def mean_log_distance(self) -> Tensor:
         """The mean over all frames of the logarithm of the pelvis' z."""
         return self.distance.mean() + (self.kernel @ self.updates[:, 74]).mean()
 
     def _state(self, frames: Tensor | slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Turns (B,24,3), direction (B,2) and log distance (B,1), the updates of the neighbours included."""
+        """Turns (...,24,3), direction (...,2) and log distance (...,1), the neighbours' updates included."""
         update = self.kernel[frames] @ self.updates
         return (
-            self.turns[frames] + update[:, :72].unflatten(-1, (24, 3)),
-            self.direction[frames] + update[:, 72:74],
-            self.distance[frames] + update[:, 74:],
+            self.turns[frames] + update[..., :72].unflatten(-1, (24, 3)),
+            self.direction[frames] + update[..., 72:74],
+            self.distance[frames] + update[..., 74:],
         )
 
     @torch.no_grad()
@@ -106,6 +119,31 @@ class Trajectory(nn.Module):
         body = self(slice(None))
         rotations = self.start @ axis_angle_to_matrix(body.turns)
         return matrix_to_axis_angle(rotations).flatten(1), body.trans, body.joints
+
+
+def articulated(
+    start: Tensor, turns: Tensor, direction: Tensor, distance: Tensor, rest: Tensor, parents: tuple[int, ...]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Poses the skeleton by turns away from a start, the pelvis at a distance along a ray.
+
+    On the CPU in single precision it is compiled code with its gradient written by hand, elsewhere PyTorch.
+
+    Args:
+        start: (B,24,3,3) rotations relative to the parents', a constant; turns: (B,24,3) axis-angle after it.
+        direction: (B,2) of the pelvis, x/z and y/z; distance: (B,1) log z of it, metres.
+        rest: (24,3) joints in the rest pose, metres.
+        parents: of the joints, each before its children; -1 marks the root, which is the first.
+
+    Returns:
+        Transforms (B,24,4,4) from the rest pose, trans included; trans (B,3); joints (B,24,3).
+    """
+    if motion_kernels.fits(start, turns, direction, distance, rest) and not start.requires_grad:
+        return motion_kernels.articulate(start, turns, direction, distance, rest, parents)
+    z = distance.exp()
+    trans = torch.cat((direction * z, z), dim=-1) - rest[0]
+    transforms, joints = forward_kinematics(start @ axis_angle_to_matrix(turns), rest, parents)
+    lift = torch.nn.functional.pad(trans[:, None, :, None], (3, 0, 0, 1))
+    return transforms + lift, trans, joints + trans[:, None]
 
 
 def temporal_kernel(count: int, sigma: float) -> Tensor:
