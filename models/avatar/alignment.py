@@ -118,6 +118,13 @@ class Boxes:
         return project(placed, self.K)
 
 
+@torch.no_grad()
+def body_height(body: BodyModel, betas: Tensor) -> float:
+    """Metres from sole to crown of the body of shape betas (10,) in the rest pose."""
+    template, slope = _height(body)
+    return float(template + slope @ betas)
+
+
 def height_error(body: BodyModel, betas: Tensor, height: float) -> Tensor:
     """Squared difference of the body's height in the rest pose from the known one, in units of 5 cm."""
     template, slope = _height(body)

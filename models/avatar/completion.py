@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from models.avatar.avatar import Avatar
 
-HARDLY = 0.05  # of the frames
+HARDLY = 0.1  # of the frames; colours from fewer come mostly through gaps between other Gaussians
 NEIGHBOURS = 8
 MIRRORED = 3  # neighbours on the other side of the body
 MIRROR_WEIGHT = 0.1  # of a mirrored neighbour against a near one
@@ -19,6 +19,11 @@ WELL_SEEN = 90  # percentile of the coverage
 DOUBTED = 0.25  # of the coverage of the well seen: there a colour counts as much as one neighbour's
 STEEPNESS = 6
 CERTAINTY = 1e-6  # of a colour never seen, so that islands keep theirs
+
+
+def hardly_seen(avatar: Avatar) -> float:
+    """The share of the Gaussians that at most a tenth of the frames showed."""
+    return float((avatar.coverage <= HARDLY).float().mean())
 
 
 def completed(avatar: Avatar) -> Avatar:

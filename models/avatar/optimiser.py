@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar import initial
-from models.avatar.alignment import Boxes, align, with_height
+from models.avatar.alignment import Boxes, align, body_height, with_height
 from models.avatar.avatar import Avatar
-from models.avatar.completion import HARDLY, completed
+from models.avatar.completion import completed, hardly_seen
 from models.avatar.depth import MIN_PIXELS, SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
@@ -22,6 +22,7 @@ from models.avatar.phases import Phase, Plan, Scene
 from models.avatar.safeguard import Placed, Verdict, judged
 from models.avatar.screening import in_words, overlaps, screened
 from models.avatar.settings import OptimiserSettings
+from models.avatar.sides import remarks
 from models.avatar.stopping import CHECK_EVERY, Lookout
 from models.avatar.surface import spread
 from models.avatar.trajectory import Trajectory
@@ -37,7 +38,6 @@ SAVE_EVERY = 200  # steps
 OUTLINE_POINTS = 1500  # on the surface, whose outermost ones make the body's box
 DEPTH_FRAMES = 60  # at most, for the slope of the depth maps
 UNLIKELY_DEPTH = 2.5  # times the distance that the alignment found: such metric maps are not in metres
-MUCH_UNSEEN = 0.3  # of the Gaussians
 FIT_STEPS = 25  # for each held-out frame
 # Such a frame moves alone, without the kernel, and would leave its neighbours' path.
 FIT_SMOOTHNESS, FIT_PACE = 6.0, 0.5
@@ -292,12 +292,13 @@ class _Optimisation:
         return Lookout(phase.scene, self._crops(settings.final_person_pixels, held_out), settings.patience)
 
     def _carry_out(self, phase: Phase, lookout: Lookout | None, state: _State) -> None:
-        plan = phase.plan
-        while phase.step_number < plan.steps and not (lookout and lookout.exhausted):
+        plan, ended = phase.plan, phase.step_number >= phase.plan.steps
+        while not ended:
             phase.step()
             step = phase.step_number
             checked = {"held_out": lookout.check()} if lookout and step % CHECK_EVERY == 0 else {}
-            if step % REPORT_EVERY == 0 or step == plan.steps:
+            ended = step == plan.steps or bool(lookout and lookout.exhausted)
+            if step % REPORT_EVERY == 0 or ended:
                 means = phase.losses.read()
                 if not np.isfinite(means["total"]):
                     raise StageError(
@@ -306,7 +307,7 @@ class _Optimisation:
                     )
                 state.losses.append({"phase": plan.name, "step": step, **means, **checked})
             self._tell(plan.name)
-            if step % SAVE_EVERY == 0 and step < plan.steps:
+            if step % SAVE_EVERY == 0 and not ended:
                 watched = lookout.state_dict() if lookout else None
                 self._save(state, {**phase.state_dict(), "lookout": watched})
         if lookout:
@@ -333,7 +334,7 @@ class _Optimisation:
     def _plan(self, name: str, state: _State) -> Plan:
         settings = self.settings
         held_out = self._held_out(state)
-        training = [t for t in self.usable.tolist() if t not in held_out and t not in state.dropped]
+        training = [t for t in self._believed(state) if t not in held_out]
         fitting = name == "held-out poses"
         frames = held_out if fitting else training
         joint = name == "joint"
@@ -366,9 +367,13 @@ class _Optimisation:
             "held-out poses": -(-FIT_STEPS * len(self._held_out(state)) // settings.frames_per_step),
         }[name]
 
+    def _believed(self, state: _State) -> list[int]:
+        """Frames with a usable mask of the right person."""
+        return [t for t in self.usable.tolist() if t not in state.dropped]
+
     def _held_out(self, state: _State) -> list[int]:
         """Evenly spaced frames that the avatar never sees."""
-        frames = [t for t in self.usable.tolist() if t not in state.dropped]
+        frames = self._believed(state)
         count = int(self.settings.held_out * len(frames)) if len(frames) >= MIN_FRAMES_TO_HOLD_OUT else 0
         return [frames[int((i + 0.5) * len(frames) / count)] for i in range(count)]
 
@@ -465,10 +470,10 @@ class _Optimisation:
         training = self._plan("appearance", state)
         seen = coverage(avatar, poses, trans, training.fine, training.frames)
         avatar = completed(replace(avatar, coverage=seen).to("cpu"))
-        unseen = float((avatar.coverage <= HARDLY).float().mean())
-        if unseen > MUCH_UNSEEN:
-            share = round(100 * unseen)
-            state.warnings.append(f"{share} % of the body was hardly ever seen; its colours are guesses.")
+        unseen = hardly_seen(avatar)
+        joints = self.body.articulate(poses, trans, state.trajectory.betas.detach())[1]
+        seen_poses, seen_joints = (a.cpu().numpy()[self._believed(state)] for a in (poses, joints))
+        state.warnings += remarks(seen_poses, seen_joints, unseen)
         history = {
             "losses": state.losses,
             "warnings": state.warnings,
@@ -481,11 +486,11 @@ class _Optimisation:
             "depth_slope": state.slope,
             "depth_used": state.metric or state.slope is not None,
             "size_from": self._size_from(state),
+            "height": body_height(self.body, avatar.betas.to(self.device)),
             "hardly_seen": unseen,
             "held_out": self._comparison(state, avatar.to(self.device), verdict.motion),
             "agreement": verdict.figures,
         }
-        joints = self.body.articulate(poses, trans, state.trajectory.betas.detach())[1]
         before = state.interpolated
         interpolated = None if before is None else (before[0].cpu(), before[1].cpu())
         return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history, interpolated)
@@ -497,8 +502,7 @@ class _Optimisation:
 
     def _judged(self, state: _State, avatar: Avatar) -> Verdict:
         """The refined motion against the initial one; what was given up is told in a warning."""
-        believed = [t for t in self.usable.tolist() if t not in state.dropped]
-        crops = self._crops(self.settings.person_pixels, believed)
+        crops = self._crops(self.settings.person_pixels, self._believed(state))
         refined = Placed(*state.trajectory.motion()[:2])
         start = self._initial(avatar)
         verdict = judged(avatar, self.body, start, refined, crops, self._observed_landmarks())

@@ -96,7 +96,7 @@ class OptimiserSettings(_Section):
     )
     patience: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=4,
-        description="checks of held-out frames, 50 steps apart, without gain until the avatar is done; 0: off",
+        description="checks of held-out frames, 50 steps apart, without gain till the avatar is done; 0: off",
     )
     kernel_seconds: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.08, description="width of the temporal kernel that pose updates are spread with"

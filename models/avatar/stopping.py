@@ -1,4 +1,4 @@
-"""When the avatar has learned enough: by the loss of held-out frames, in the poses their neighbours give them.
+"""When the avatar has learned enough: the loss of held-out frames, in the poses their neighbours give them.
 
 Only the appearance phase stops early. In the joint phase the loss falls and joints move to its last step,
 because rates fall: they would have to be cut before they have done their work.
