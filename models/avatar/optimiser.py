@@ -1,6 +1,7 @@
 """The joint optimisation of avatar and motion: its phases in order, its result."""
 
 import hashlib
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -25,11 +26,11 @@ from models.avatar.settings import OptimiserSettings
 from models.avatar.sides import remarks
 from models.avatar.stopping import CHECK_EVERY, Lookout
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
-CHECKPOINT_VERSION = 4  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 6  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
@@ -182,14 +183,21 @@ class _Optimisation:
         return self._result(state)
 
     def _fresh(self) -> _State:
-        return _State(
-            self._trajectory(initial.filled_in(self.evidence)), self._gaussians(self.settings.gaussians)
-        )
+        trajectory = self._trajectory(initial.filled_in(self.evidence))
+        return _State(trajectory, self._gaussians(self.settings.gaussians))
 
     def _trajectory(self, start: tuple[Tensor, Tensor]) -> Trajectory:
         """The motion under optimisation, from the start's poses and trans."""
-        kernel = self.settings.kernel_seconds * self.evidence.fps
-        return Trajectory(*self._sized(*start), self.body, kernel)
+        return Trajectory(*self._sized(*start), self.body, self._scales())
+
+    def _scales(self) -> list[Scale]:
+        """Of the motion in time; what many frames say together is remembered longer."""
+        settings, fps = self.settings, self.evidence.fps
+        wider = (
+            Scale(settings.wide_kernel_seconds * fps, settings.wide_pace, memory=2),
+            Scale(math.inf, settings.clip_pace, memory=4),
+        )
+        return [Scale(settings.kernel_seconds * fps), *(scale for scale in wider if scale.pace)]
 
     def _sized(self, poses: Tensor, trans: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The start with the shape that the optimisation begins with, the pelvis where it was; if the height
@@ -281,8 +289,7 @@ class _Optimisation:
         elif name == "held-out poses":
             poses, trans, _ = state.trajectory.motion()
             state.interpolated = poses, trans
-            state.trajectory.settle()
-            state.trajectory.kernel.copy_(torch.eye(len(state.trajectory)))
+            state.trajectory.part_frames()
 
     def _lookout(self, phase: Phase, state: _State) -> Lookout | None:
         """For the phase in which the avatar alone learns, if there is anything to judge it by."""
@@ -355,6 +362,7 @@ class _Optimisation:
             uses_color=name != "silhouettes",
             smoothness=FIT_SMOOTHNESS if fitting else settings.weights.rendered_smoothness,
             pace=FIT_PACE if fitting else 1.0,
+            warm_up=settings.warm_up_steps if joint else 0,
             seed=settings.seed + len(name),
         )
 

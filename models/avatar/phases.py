@@ -68,6 +68,7 @@ class Plan:
         uses_color: whether colour and depth count, or the silhouette alone.
         smoothness: factor on the smoothness's weight.
         pace: factor on the learning rates.
+        warm_up: steps until the motion's rates are whole.
         seed: of frame order and backgrounds.
     """
 
@@ -83,6 +84,7 @@ class Plan:
     uses_color: bool
     smoothness: float
     pace: float
+    warm_up: int
     seed: int
 
 
@@ -138,8 +140,9 @@ class Phase:
         self.losses = Losses()
         self.step_number = 0
         g, trajectory = scene.gaussians, scene.trajectory
-        rows = torch.tensor([rates.rotation] * 72 + [rates.direction] * 2 + [rates.distance], device=device)
-        self.motion_adam = RowAdam(trajectory.updates, rows)
+        columns = [rates.rotation] * 72 + [rates.direction] * 2 + [rates.distance]
+        motion_rates = torch.tensor(columns, device=device) * trajectory.paces
+        self.motion_adam = RowAdam(trajectory.updates, motion_rates, trajectory.memory)
         groups: list[dict[str, Any]] = []
         if plan.moves_avatar:
             groups += [
@@ -178,7 +181,8 @@ class Phase:
             updates = scene.trajectory.updates
             assert updates.grad is not None
             rows = scene.trajectory.reached(self.timetable.frames[step])
-            self.motion_adam.step(updates.grad, rows, factor)
+            warmth = min((step + 1) / plan.warm_up, 1.0) if plan.warm_up else 1.0
+            self.motion_adam.step(updates.grad, rows, warmth * factor)
             updates.grad = None
         if plan.moves_avatar:
             scene.gaussians.keep_displayable()

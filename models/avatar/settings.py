@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+Pace = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Steps = Annotated[int, Field(ge=0, le=100_000)]
 
 
@@ -55,7 +57,7 @@ class Weights(_Section):
 class Rates(_Section):
     """Adam's learning rates at the start of a phase; they fall to a tenth by a cosine."""
 
-    rotation: Rate = Field(default=0.01, description="joint rotations, radians")
+    rotation: Rate = Field(default=0.005, description="joint rotations, radians")
     direction: Rate = Field(default=0.003, description="the pelvis' x/z and y/z")
     distance: Rate = Field(default=0.005, description="the logarithm of the pelvis' z")
     shape: Rate = Field(default=0.003, description="shape coefficients")
@@ -98,9 +100,17 @@ class OptimiserSettings(_Section):
         default=4,
         description="checks of held-out frames, 50 steps apart, without gain till the avatar is done; 0: off",
     )
-    kernel_seconds: Annotated[float, Field(ge=0, le=1)] = Field(
+    warm_up_steps: Steps = Field(
+        default=200, description="of the joint phase, until the motion moves at full pace"
+    )
+    kernel_seconds: Seconds = Field(
         default=0.08, description="width of the temporal kernel that pose updates are spread with"
     )
+    wide_kernel_seconds: Seconds = Field(default=0.4, description="the same of a second, wide kernel")
+    wide_pace: Pace = Field(
+        default=0.8, description="factor on the motion's rates with the wide kernel; 0 switches it off"
+    )
+    clip_pace: Pace = Field(default=0.4, description="the same for turns that the whole clip shares")
     cloth_margin: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.04, description="metres, free of charge"
     )

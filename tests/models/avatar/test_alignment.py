@@ -10,7 +10,7 @@ from models.avatar.observations import mask_boxes
 from models.avatar.screening import overlaps
 from models.avatar.settings import Weights
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from models.hmr.landmarks import NUMBERS, landmark_positions
 from tests.models.avatar.scenes import HEIGHT, WIDTH, K, true_motion
@@ -27,7 +27,7 @@ def _start(body: BodyModel, shift: float = 0.0, noise: float = 0.0) -> Trajector
     poses, trans = true_motion(9)
     random = torch.Generator().manual_seed(0)
     poses = poses + noise * torch.randn(poses.shape, generator=random)
-    return Trajectory(poses, trans + shift * torch.tensor([1.0, 0, 0]), torch.zeros(10), body, 0.8)
+    return Trajectory(poses, trans + shift * torch.tensor([1.0, 0, 0]), torch.zeros(10), body, [Scale(0.8)])
 
 
 def _true_landmarks(body: BodyModel) -> np.ndarray:
@@ -64,8 +64,8 @@ def test_a_start_at_another_distance_is_placed_by_its_size(
     evidence: Evidence, body: BodyModel, scale: float
 ) -> None:
     poses, trans = true_motion(9)
-    trajectory, boxes = Trajectory(poses, scale * trans, torch.zeros(10), body, 0.8), _boxes(evidence, body)
-    boxes.place(trajectory)
+    trajectory = Trajectory(poses, scale * trans, torch.zeros(10), body, [Scale(0.8)])
+    _boxes(evidence, body).place(trajectory)
     assert ((trajectory.motion()[1] - trans).norm(dim=1) < 0.1 * trans[:, 2]).all()
 
 

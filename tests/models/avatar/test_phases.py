@@ -1,5 +1,6 @@
 """Single steps of the rendering phases."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from models.avatar.landmarks import Landmarks
 from models.avatar.observations import Crop, Crops, mask_boxes, together
 from models.avatar.phases import Phase, Plan, Scene
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from tests.models.avatar.scenes import HEIGHT, WIDTH, filmed, true_motion
 
@@ -43,7 +44,7 @@ def scene_of(evidence: Evidence, body: BodyModel, settings: OptimiserSettings) -
     start = (torch.from_numpy(a) for a in (evidence.poses, evidence.trans, evidence.betas))
     assert evidence.landmarks is not None
     return Scene(
-        trajectory=Trajectory(*start, body, 1.2),
+        trajectory=Trajectory(*start, body, [Scale(1.2), Scale(math.inf, 0.2)]),
         gaussians=Gaussians(spread(body, settings.gaussians, settings.seed)),
         fps=evidence.fps,
         settings=settings,
@@ -69,6 +70,7 @@ def plan_of(kind: str, crops: Any, frames: list[int], steps: int = 10) -> Plan:
         uses_color=color,
         smoothness=1.0,
         pace=1.0,
+        warm_up=0,
         seed=0,
     )
 
