@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from models.avatar.avatar import Avatar
 from models.avatar.surface import HEAD_JOINT
 
-HARDLY = 0.05  # of the frames
+HARDLY = 0.1  # of the frames; colours from fewer come mostly through gaps between other Gaussians
 NEIGHBOURS = 8
 COUNTERPARTS = 3  # nearest to the mirrored, and to the opposite, place
 THROUGH = 16  # nearest in the frontal plane, some in front and some behind
@@ -24,6 +24,11 @@ CERTAINTY = 1e-6  # of a colour never seen, so that islands keep theirs
 HAIR = 0.25  # angle from the crown forwards to the hairline, against that backwards to the nape
 
 Places = NDArray[np.float64]
+
+
+def hardly_seen(avatar: Avatar) -> float:
+    """The share of the Gaussians that at most a tenth of the frames showed."""
+    return float((avatar.coverage <= HARDLY).float().mean())
 
 
 def completed(avatar: Avatar) -> Avatar:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models import drawing
 from models.avatar import Avatar
+from models.avatar.completion import HARDLY
 from models.body import JOINT_NAMES, Motion
 from models.cameras import look_at, orbit, scale_intrinsics
 from models.drawing import Color, Image
@@ -43,7 +44,6 @@ _A_POSE = {
 _TURNTABLE_DISTANCE = 4.0  # metres
 _TURNTABLE_FILL = 0.86  # of the picture's height
 
-HARDLY_SEEN = 0.1  # share of the frames; colours from fewer come mostly through gaps between other Gaussians
 _GUESSED, _RARELY, _OFTEN = ([0.95, 0.55, 0.15], [0.75, 0.88, 0.97], [0.03, 0.25, 0.50])  # RGB
 
 
@@ -158,8 +158,8 @@ def by_coverage(avatar: Avatar) -> Avatar:
     else from pale blue to dark blue in all of them."""
     guessed, rarely, often = torch.tensor([_GUESSED, _RARELY, _OFTEN])
     share = avatar.coverage[:, None]
-    seen = torch.lerp(rarely, often, ((share - HARDLY_SEEN) / (1 - HARDLY_SEEN)).clamp(0, 1))
-    return replace(avatar, colors=torch.where(share <= HARDLY_SEEN, guessed, seen))
+    seen = torch.lerp(rarely, often, ((share - HARDLY) / (1 - HARDLY)).clamp(0, 1))
+    return replace(avatar, colors=torch.where(share <= HARDLY, guessed, seen))
 
 
 def a_pose() -> NDArray[np.float32]:
