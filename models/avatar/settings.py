@@ -37,6 +37,9 @@ class Weights(_Section):
     dssim: Weight = Field(default=0.2, description="colour, 1 - SSIM")
     silhouette: Weight = Field(default=4.0, description="squared differences of alpha and mask")
     depth: Weight = Field(default=20.0, description="depth maps, Huber")
+    depth_points: Weight = Field(
+        default=0.0, description="seen Gaussians against the depth maps' nearest points, Huber"
+    )
     depth_low: Weight = Field(default=0.3, description="share of the depth's low frequencies, which lean")
     margin: Weight = Field(
         default=2000.0, description="point to mesh: distance beyond the cloth margin, squared"
@@ -95,6 +98,10 @@ class OptimiserSettings(_Section):
     )
     held_out: Annotated[float, Field(ge=0, le=0.2)] = Field(
         default=0.125, description="share of the frames kept from the avatar, to judge it by"
+    )
+    patience: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=4,
+        description="checks of held-out frames, 50 steps apart, without gain till the avatar is done; 0: off",
     )
     warm_up_steps: Steps = Field(
         default=200, description="of the joint phase, until the motion moves at full pace"

@@ -169,7 +169,7 @@ def _summary(result: Result, evidence: Evidence) -> dict[str, Any]:
         "frames_used": len(history["frames"]["usable"]) - len(history["frames"]["dropped"]),
         "frames": len(evidence),
         "held_out": history["held_out"],
-        "depth": history["depth_slope"] is not None or evidence.depth is not None,
+        "depth": history["depth_used"],
         "size_from": history["size_from"],
         "warnings": history["warnings"],
     }
