@@ -85,6 +85,8 @@ avatar learned with true poses is better. CPU s, s, MB: of the optimisation alon
   before, no smoothness, priors, anchor, or tie between Gaussians and mesh. The idea of GART and HUGS, on this
   renderer and body.
 - **true poses**: fixed poses, the truth's: the upper bound.
+
+What screens masks and initial poses, and what falls back on initial poses, acts in all variants alike.
 """
 
 
