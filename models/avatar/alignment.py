@@ -158,7 +158,10 @@ def align(
     """Moves the trajectory, first as a whole to where the masks are; yields the loss after every step.
 
     Distances are anchored by nothing here but the prior on shape, smoothness and, where given, the height.
+    Without any steps the trajectory stays where it is.
     """
+    if not settings.alignment_steps:
+        return
     w, rates = settings.weights, settings.rates
     boxes.place(trajectory)
     optimiser = torch.optim.Adam(

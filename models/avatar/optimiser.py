@@ -105,7 +105,8 @@ def optimise(
 ) -> Result:
     """Learns an avatar and refines the motion, together, from one clip.
 
-    Deterministic on one machine and device; picking up a checkpoint gives the same result as no interruption.
+    Deterministic on one machine (on CUDA up to rounding); picking up a checkpoint gives the same result as no
+    interruption.
 
     Args:
         evidence: pictures, masks, the initial motion, and depth maps and landmarks where there are any.
@@ -209,7 +210,7 @@ class _Optimisation:
         return poses.to(self.device), factor * (trans.to(self.device) + before) - after, shape
 
     def _gaussians(self, count: int) -> Gaussians:
-        return Gaussians(spread(self.body, count, self.settings.seed)).to(self.device)
+        return Gaussians(spread(self.body, count, self.settings.seed).to(self.device))
 
     def _align(self, state: _State) -> None:
         """Phase 0: everything that can be known without rendering; anew without the frames that it shows to

@@ -9,7 +9,7 @@ from torch import Tensor
 from models.avatar.alignment import height_error
 from models.avatar.comparison import compare
 from models.avatar.coupling import Coupling
-from models.avatar.depth import depth_loss
+from models.avatar.depth import depth_loss, point_loss
 from models.avatar.gaussians import Gaussians
 from models.avatar.landmarks import Landmarks
 from models.avatar.losses import plausibility
@@ -18,6 +18,7 @@ from models.avatar.posing import pose_ellipsoids
 from models.avatar.schedule import Draws, RowAdam, cosine
 from models.avatar.settings import OptimiserSettings
 from models.avatar.trajectory import Trajectory
+from models.body.skinning import skin
 from models.rasterizer import Rendering, render, ssim
 
 
@@ -52,6 +53,11 @@ class Scene:
         )
         opacities = g.opacity_logits.sigmoid()
         return render(means, shapes, g.colors, opacities, crop.K, crop.width, crop.height)
+
+    def centres(self, transforms: Tensor) -> Tensor:
+        """The Gaussians' centres (B,N,3) under the transforms (B,24,4,4), camera space."""
+        g = self.gaussians
+        return skin(g.means(self.trajectory.betas), g.surface.weights, transforms)
 
 
 @dataclass(frozen=True)
@@ -207,6 +213,10 @@ class Phase:
                 terms["depth"] = w.depth * depth_loss(
                     drawn.depth, drawn.alpha, crop, scene.slope, w.depth_low
                 )
+                if w.depth_points:
+                    centres = scene.centres(transforms)
+                    distance = point_loss(centres, drawn.depth, drawn.alpha, crop, scene.slope)
+                    terms["depth points"] = w.depth_points * distance
         if plan.moves_motion:
             share = w.rendered_priors
             terms["plausibility"] = plausibility(

@@ -37,6 +37,9 @@ class Weights(_Section):
     dssim: Weight = Field(default=0.2, description="colour, 1 - SSIM")
     silhouette: Weight = Field(default=4.0, description="squared differences of alpha and mask")
     depth: Weight = Field(default=20.0, description="depth maps, Huber")
+    depth_points: Weight = Field(
+        default=0.0, description="seen Gaussians against the depth maps' nearest points, Huber"
+    )
     depth_low: Weight = Field(default=0.3, description="share of the depth's low frequencies, which lean")
     margin: Weight = Field(
         default=2000.0, description="point to mesh: distance beyond the cloth margin, squared"
