@@ -99,6 +99,10 @@ class OptimiserSettings(_Section):
     held_out: Annotated[float, Field(ge=0, le=0.2)] = Field(
         default=0.125, description="share of the frames kept from the avatar, to judge it by"
     )
+    patience: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=4,
+        description="checks of held-out frames, 50 steps apart, without gain till the avatar is done; 0: off",
+    )
     warm_up_steps: Steps = Field(
         default=200, description="of the joint phase, until the motion moves at full pace"
     )

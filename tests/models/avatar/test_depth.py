@@ -78,7 +78,7 @@ def test_metric_loss_sees_a_shift_and_skips_unknown_pixels() -> None:
 
 
 def _plane(z: float) -> torch.Tensor:
-    """Points (N,3) of a plane across the view that K = diag(400, 400, 1) shows around the picture's middle."""
+    """Points (N,3) of a plane across the view that K = diag(400, 400, 1) shows around the middle."""
     x, y = torch.meshgrid(torch.linspace(0.02, 0.08, 12), torch.linspace(0.02, 0.13, 12), indexing="ij")
     return torch.stack((x * z, y * z, torch.full_like(x, z)), dim=-1).reshape(-1, 3)
 
