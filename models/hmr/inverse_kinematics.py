@@ -20,6 +20,7 @@ from torch import Tensor
 from models.body import JOINT_NAMES, BodyModel
 from models.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from models.hmr import landmarks as sites
+from models.hmr.ground import level_plane, robust, standing_loss, tilt_loss
 from models.people.landmarks import Landmarks
 
 Array = NDArray[np.float64]
@@ -34,9 +35,6 @@ BONE_WEIGHT, BONE_SCALE = 0.1, 0.5
 START_STRETCH = 2.0
 SMOOTHNESS, ROOT_SMOOTHNESS = 75.0, 4.0
 PRIOR_WEIGHT, LIMIT_WEIGHT, SHAPE_WEIGHT = 0.2, 0.3, 0.02
-FLOOR_WEIGHT, FLOOR_SCALE, FLOOR_SOFTNESS = 0.6, 0.2, 0.03  # the last two in metres
-BALANCE_WEIGHT, BALANCE_SCALE = 0.3, 0.2  # metres
-LEVEL_WEIGHT = 1.0
 
 _JOINT = {name: i for i, name in enumerate(JOINT_NAMES)}
 # How firmly each joint is held to its usual angle.
@@ -170,12 +168,6 @@ def _torso_orientation(world: Array) -> Array:
     return np.stack([left, up, np.cross(left, up)], -1)
 
 
-def _robust(squared: Tensor, scale: float, widening: float) -> Tensor:
-    """Geman and McClure's r^2 / (r^2 + s^2), widened at first so that far residuals pull too."""
-    w = widening * widening
-    return w * squared / (squared + w * scale * scale)
-
-
 def _limit_loss(angles: Tensor) -> Tensor:
     """How far joints (T, 24, 3) bend where they cannot: mean over frames of squared radians."""
     knee = angles[:, _KNEES]
@@ -235,7 +227,6 @@ class _Problem:
         self.orientation = torch.from_numpy(self._start_orientation(world, valid)).float()
         self.angles = _USUAL_POSE.expand(len(frames), -1, -1).clone()
         self.trans = torch.zeros(len(frames), 3)
-        self.floor = torch.tensor([0.0, -1.0, 0.0, 0.0])
 
     def _start_orientation(self, world: Array, valid: NDArray[np.bool_]) -> Array:
         """The torso's orientation in every fitted frame, interpolated over those unseen."""
@@ -268,8 +259,7 @@ class _Problem:
         self.trans.requires_grad_()
         self.free.requires_grad_()
         with torch.no_grad():
-            feet = self._pose()[2][:, sites.FEET]
-            self.floor[3] = -(feet @ self.floor[:3]).amin(1).median()
+            self.floor = level_plane(self._pose()[2][:, sites.FEET])
         self.floor.requires_grad_()
         unknowns = [self.angles, self.trans, self.free, self.floor]
         rates = [RATE, TRANSLATION_RATE, SHAPE_RATE, FLOOR_RATE]
@@ -295,9 +285,9 @@ class _Problem:
         depth = landmarks[..., 2:].clamp_min(0.1)
         # Metres at the person's depth; held constant, or coming nearer would lessen the error.
         off = (landmarks[..., :2] / depth - self.points) * depth.detach()
-        image = self._mean(self.image_weight * _robust(off.square().sum(-1), IMAGE_SCALE, widening))
+        image = self._mean(self.image_weight * robust(off.square().sum(-1), IMAGE_SCALE, widening))
         apart = (sites.bone_directions(landmarks) - self.bones).square().sum(-1)
-        bones = self._mean(self.bone_weight * _robust(apart, BONE_SCALE, widening))
+        bones = self._mean(self.bone_weight * robust(apart, BONE_SCALE, widening))
         size = float(joints[:, 0, 2].detach().mean()) / 4
         return (
             image
@@ -305,7 +295,8 @@ class _Problem:
             + self._smoothness(joints, size)
             + self._anatomy()
             + SHAPE_WEIGHT * self.betas.square().sum()
-            + self._floor_loss(landmarks, widening)
+            + standing_loss(self.floor, landmarks[:, sites.FEET], joints, widening)
+            + tilt_loss(self.floor)
         )
 
     def _pose(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -332,25 +323,6 @@ class _Problem:
     def _anatomy(self) -> Tensor:
         usual = (self.angles - _USUAL_POSE).square().sum(-1) @ _STIFF
         return PRIOR_WEIGHT * usual.mean() + LIMIT_WEIGHT * _limit_loss(self.angles)
-
-    def _floor_loss(self, landmarks: Tensor, widening: float) -> Tensor:
-        """Mostly the lower foot stands on one plane, and the trunk is above the feet; no foot is below it.
-
-        The plane is free but for a pull towards level in a camera held upright. A camera that moves has no
-        such plane in its own space; the robust terms then let go.
-        """
-        normal = torch.nn.functional.normalize(self.floor[:3], dim=0)
-        heights = landmarks[:, sites.FEET] @ normal + self.floor[3]
-        lowest = -FLOOR_SOFTNESS * torch.logsumexp(-heights / FLOOR_SOFTNESS, 1)
-        below = torch.relu(-heights).square()
-        stands = _robust(lowest.square(), FLOOR_SCALE, widening).mean()
-        sinks = _robust(below, FLOOR_SCALE, widening).sum(-1).mean()
-        # BlazePose sees those who stand as leaning towards the camera, which the picture hardly contradicts.
-        lean = landmarks[:, sites.TORSO].mean(1) - landmarks[:, sites.FEET].mean(1)
-        aside = lean - (lean @ normal)[:, None] * normal
-        leans = _robust(aside.square().sum(-1), BALANCE_SCALE, widening).mean()
-        tilt = normal[0].square() + normal[2].square()
-        return FLOOR_WEIGHT * (stands + sinks) + BALANCE_WEIGHT * leans + LEVEL_WEIGHT * tilt
 
     def _start_translation(self, landmarks: Tensor) -> Tensor:
         """(F, 3) where the posed body, standing at the origin, must go to look as seen: linear least squares.
