@@ -13,6 +13,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from models.avatar.coupling_kernels import Terms, usual_cost
 from models.avatar.gaussians import FLAT, Gaussians
 from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import neighbours
@@ -39,6 +40,23 @@ class Coupling:
 
     def __call__(self) -> Tensor:
         w, g = self.weights, self.gaussians
+        total = self._usual()
+        if w.coverage:
+            total = total + w.coverage * self._uncovered()
+        if w.flatness:
+            total = total + w.flatness * self._flatness()
+        if w.surface:
+            normals = (g.rotations()[..., 2] * g.surface.normals).sum(1)
+            total = total + w.surface * (1 - normals.abs()).mean()
+        return total
+
+    def _usual(self) -> Tensor:
+        """Margin, size of the offsets, both Laplacians and the sizes' range; compiled on the CPU."""
+        w, g = self.weights, self.gaussians
+        if g.offsets.device.type == "cpu" and g.offsets.dtype == torch.float32:
+            weights = (w.margin, w.laplacian, w.color_laplacian, w.offset, w.scale_bounds)
+            bounds, terms = (self.smallest, self.largest), Terms(*weights, self.margin)
+            return usual_cost(g.offsets, g.colors, g.log_scales, self.nearest, bounds, terms)
         total = g.offsets.new_zeros(())
         if w.margin:
             total = total + w.margin * (g.offsets.norm(dim=1) - self.margin).clamp_min(0).square().mean()
@@ -51,13 +69,6 @@ class Coupling:
         if w.scale_bounds:
             beyond = g.log_scales - torch.clamp(g.log_scales.detach(), self.smallest, self.largest)
             total = total + w.scale_bounds * beyond.square().sum(1).mean()
-        if w.coverage:
-            total = total + w.coverage * self._uncovered()
-        if w.flatness:
-            total = total + w.flatness * self._flatness()
-        if w.surface:
-            normals = (g.rotations()[..., 2] * g.surface.normals).sum(1)
-            total = total + w.surface * (1 - normals.abs()).mean()
         return total
 
     def _roughness(self, values: Tensor) -> Tensor:

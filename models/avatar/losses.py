@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from models.avatar import motion_kernels
 from models.avatar.trajectory import BodyPose
 
 Ssim = Callable[[Tensor, Tensor], Tensor]
@@ -25,9 +26,14 @@ def smoothness(joints: Tensor, fps: float) -> Tensor:
     fall. Above 15 frames a second a is scaled by the rate, half way between the two; below, where motion
     outweighs noise, by its square.
     """
-    rate = fps / REFERENCE_FPS
-    second = (joints[2:] - 2 * joints[1:-1] + joints[:-2]) * (rate * min(rate, 1.0))
+    second = (joints[2:] - 2 * joints[1:-1] + joints[:-2]) * _rate(fps)
     return (second.square().sum(-1) + ACCELERATION_FLOOR).sqrt().mean()
+
+
+def _rate(fps: float) -> float:
+    """The factor on second differences; see `smoothness`."""
+    rate = fps / REFERENCE_FPS
+    return rate * min(rate, 1.0)
 
 
 def rotation_prior(turns: Tensor) -> Tensor:
@@ -57,7 +63,10 @@ def over(color: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
 
 
 def plausibility(body: BodyPose, fps: float, smooth: float, prior: float) -> Tensor:
-    """Smoothness and rotation prior of consecutive frames, weighted."""
+    """Smoothness and rotation prior of consecutive frames, weighted; compiled where `motion_kernels` fits."""
+    if motion_kernels.fits(body.turns, body.joints):
+        numbers = (_rate(fps), smooth, prior, LARGE_TURN, ACCELERATION_FLOOR)
+        return motion_kernels.plausibility(body.turns, body.joints, LIMBERNESS, numbers)
     total = prior * rotation_prior(body.turns)
     if smooth and len(body.joints) >= 3:
         total = total + smooth * smoothness(body.joints, fps)

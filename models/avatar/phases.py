@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from models.avatar.alignment import height_error
+from models.avatar.comparison import compare
 from models.avatar.coupling import Coupling
 from models.avatar.depth import depth_loss
 from models.avatar.gaussians import Gaussians
 from models.avatar.landmarks import Landmarks
-from models.avatar.losses import over, plausibility
+from models.avatar.losses import plausibility
 from models.avatar.observations import Crop, Crops
 from models.avatar.posing import pose_ellipsoids
 from models.avatar.schedule import Order, RowAdam, cosine
@@ -168,14 +169,12 @@ class Phase:
         around = torch.arange(first, min(first + 3, count), device=crop.K.device)
         body = scene.trajectory(around)
         drawn = scene.draw(body.transforms[t - first], crop)
-        coverage = crop.coverage()
-        terms = {"silhouette": w.silhouette * (drawn.alpha - coverage).square().mean()}
-        if plan.uses_color:
-            background = self.order.color().to(crop.K)
-            seen = over(drawn.color, drawn.alpha, background)
-            wanted = over(crop.color() * coverage[..., None], coverage, background)
-            terms["l1"] = w.l1 * (seen - wanted).abs().mean()
-            terms["dssim"] = w.dssim * (1 - ssim(seen, wanted))
+        if not plan.uses_color:
+            terms = {"silhouette": w.silhouette * (drawn.alpha - crop.coverage()).square().mean()}
+        else:
+            compared = compare(drawn, crop, self.order.color().to(crop.K))
+            terms = {"silhouette": w.silhouette * compared.silhouette, "l1": w.l1 * compared.color}
+            terms["dssim"] = w.dssim * (1 - ssim(compared.seen, compared.wanted))
             if scene.use_depth and crop.depth is not None:
                 terms["depth"] = w.depth * depth_loss(
                     drawn.depth, drawn.alpha, crop, scene.slope, w.depth_low

@@ -5,8 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.avatar import motion_kernels
 from models.body import BodyModel
 from models.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from models.body.skinning import forward_kinematics
 
 KERNEL_REACH = 3.0  # standard deviations
 
@@ -71,11 +73,10 @@ class Trajectory(nn.Module):
     def forward(self, frames: Tensor | slice) -> BodyPose:
         """The body's pose in some frames, differentiable in turns, root, updates and betas."""
         turns, direction, distance = self._state(frames)
-        z = distance.exp()
-        pelvis = torch.cat((direction * z, z), dim=-1)
-        rotations = self.start[frames] @ axis_angle_to_matrix(turns)
-        trans = pelvis - self.body.shaped_joints(self.betas)[0]
-        transforms, joints = self.body.articulate(rotations, trans, self.betas)
+        rest = self.body.shaped_joints(self.betas)
+        transforms, trans, joints = articulated(
+            self.start[frames], turns, direction, distance, rest, self.body.parents
+        )
         return BodyPose(transforms, trans, joints, turns, distance[:, 0])
 
     def mean_log_distance(self) -> Tensor:
@@ -106,6 +107,31 @@ class Trajectory(nn.Module):
         body = self(slice(None))
         rotations = self.start @ axis_angle_to_matrix(body.turns)
         return matrix_to_axis_angle(rotations).flatten(1), body.trans, body.joints
+
+
+def articulated(
+    start: Tensor, turns: Tensor, direction: Tensor, distance: Tensor, rest: Tensor, parents: tuple[int, ...]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Poses the skeleton by turns away from a start, the pelvis at a distance along a ray.
+
+    On the CPU in single precision it is compiled code with its gradient written by hand, elsewhere PyTorch.
+
+    Args:
+        start: (B,24,3,3) rotations relative to the parents', a constant; turns: (B,24,3) axis-angle after it.
+        direction: (B,2) of the pelvis, x/z and y/z; distance: (B,1) log z of it, metres.
+        rest: (24,3) joints in the rest pose, metres.
+        parents: of the joints, each before its children; -1 marks the root, which is the first.
+
+    Returns:
+        Transforms (B,24,4,4) from the rest pose, trans included; trans (B,3); joints (B,24,3).
+    """
+    if motion_kernels.fits(start, turns, direction, distance, rest) and not start.requires_grad:
+        return motion_kernels.articulate(start, turns, direction, distance, rest, parents)
+    z = distance.exp()
+    trans = torch.cat((direction * z, z), dim=-1) - rest[0]
+    transforms, joints = forward_kinematics(start @ axis_angle_to_matrix(turns), rest, parents)
+    lift = torch.nn.functional.pad(trans[:, None, :, None], (3, 0, 0, 1))
+    return transforms + lift, trans, joints + trans[:, None]
 
 
 def temporal_kernel(count: int, sigma: float) -> Tensor:

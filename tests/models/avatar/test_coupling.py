@@ -25,7 +25,7 @@ def _cost(gaussians: Gaussians, term: str) -> float:
 
 
 def test_all_terms_off_cost_nothing(gaussians: Gaussians) -> None:
-    assert float(Coupling(gaussians, OptimiserSettings(weights=Weights(**OFF)))()) == 0
+    assert float(Coupling(gaussians, OptimiserSettings(weights=Weights(**OFF)))().detach()) == 0
 
 
 def test_margin_is_free_inside_and_costs_outside(gaussians: Gaussians) -> None:
@@ -102,3 +102,28 @@ def test_refined_gaussians_look_like_the_coarse_ones(body: BodyModel, gaussians:
     wanted = (fine.surface.template[:, 1] > 0.3).float()
     assert (fine.colors[:, 0] - wanted).abs().mean() < 0.05
     assert fine.log_scales.mean() < gaussians.log_scales.mean()
+
+
+def test_compiled_cost_and_gradient_are_the_definition_s(gaussians: Gaussians) -> None:
+    """In double precision `Coupling` takes the definition."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        gaussians.offsets.normal_(0, 0.03, generator=generator)
+        gaussians.offsets[5] = 0
+        gaussians.colors.uniform_(0, 1, generator=generator)
+        gaussians.log_scales += torch.randn(gaussians.log_scales.shape, generator=generator)
+    coupling = Coupling(gaussians, OptimiserSettings())
+    found = coupling()
+    found.backward()
+    gradients = [p.grad for p in (gaussians.offsets, gaussians.colors, gaussians.log_scales)]
+    gaussians.zero_grad()
+    gaussians.double()
+    coupling.smallest, coupling.largest = coupling.smallest.double(), coupling.largest.double()
+    coupling.laplacian = coupling.laplacian.double()
+    expected = coupling()
+    expected.backward()
+    assert found.dtype == torch.float32 and expected.dtype == torch.float64
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=0)
+    for got, p in zip(gradients, (gaussians.offsets, gaussians.colors, gaussians.log_scales), strict=True):
+        assert got is not None and p.grad is not None
+        assert (got - p.grad).norm() < 2e-6 * p.grad.norm()
