@@ -18,10 +18,12 @@ from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import SurfacePoints
 from models.avatar.trajectory import BodyPose, Trajectory
 from models.body import BodyModel
+from models.hmr.ground import feet_positions, level_plane, standing_loss, tilt_loss
 
 RESIDUAL_SCALE = 0.05  # of the person's typical size in the picture: where the robust terms level off
 FIRST_WIDTH = 4.0  # of the robust terms, so that a start a metre off is still drawn in
 WIDE_SHARE = 0.4  # of the steps, until the width is 1
+GROUND_RATE = 0.01
 HEIGHT_SCALE = 0.05  # metres
 REFRESH = 5  # steps between two searches for the outermost points
 
@@ -125,20 +127,27 @@ def align(
     landmarks: Landmarks | None,
     fps: float,
     settings: OptimiserSettings,
+    ground: Tensor,
 ) -> Iterator[Tensor]:
     """Moves the trajectory, first as a whole to where the masks are; yields the loss after every step.
+
+    The plane (4,) that the person stands on, in camera space, is found on the way and put into `ground`.
 
     Distances are anchored by nothing here but the prior on shape, smoothness and, where given, the height.
     """
     w, rates = settings.weights, settings.rates
     with torch.no_grad():
         trajectory.direction.add_(boxes.median_offset(trajectory(slice(None)), trajectory.betas))
+        body = trajectory(slice(None))
+        ground.copy_(level_plane(feet_positions(body.transforms, body.joints)))
+    plane = ground.clone().requires_grad_()
     optimiser = torch.optim.Adam(
         [
             {"params": [trajectory.turns], "lr": rates.rotation},
             {"params": [trajectory.direction], "lr": rates.direction},
             {"params": [trajectory.distance], "lr": rates.distance},
             {"params": [trajectory.betas], "lr": rates.shape},
+            {"params": [plane], "lr": GROUND_RATE},
         ]
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine(settings.alignment_steps))
@@ -152,8 +161,13 @@ def align(
             loss = loss + w.height * height_error(trajectory.body, trajectory.betas, settings.height)
         if landmarks is not None:
             loss = loss + w.landmarks * landmarks.loss(body, slice(None), width)
+        if w.ground:
+            feet = feet_positions(body.transforms, body.joints)
+            standing = standing_loss(plane, feet, body.joints, width)
+            loss = loss + w.ground * (standing + tilt_loss(plane))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        ground.copy_(plane.detach())
         schedule.step()
         yield loss.detach()

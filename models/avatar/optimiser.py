@@ -79,6 +79,7 @@ class _State:
 
     trajectory: Trajectory
     gaussians: Gaussians
+    ground: Tensor
     phase: int = 0
     mean_log_distance: float | None = None
     slope: float | None = None
@@ -177,7 +178,8 @@ class _Optimisation:
         poses, trans, betas = self._sized(*self.start)
         kernel = self.settings.kernel_seconds * self.evidence.fps
         trajectory = Trajectory(poses, trans, betas, self.body, kernel)
-        return _State(trajectory, self._gaussians(self.settings.gaussians))
+        ground = torch.zeros(4, device=self.device)
+        return _State(trajectory, self._gaussians(self.settings.gaussians), ground)
 
     def _sized(self, poses: Tensor, trans: Tensor, betas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The start for a body of the given height, if one is given: as much farther as it is taller."""
@@ -197,7 +199,7 @@ class _Optimisation:
         outline = spread(self.body, OUTLINE_POINTS, settings.seed).to(self.device)
         boxes = Boxes(outline, self.boxes, (width, height), evidence.K)
         for step, loss in enumerate(
-            align(state.trajectory, boxes, self._landmarks(), evidence.fps, settings)
+            align(state.trajectory, boxes, self._landmarks(), evidence.fps, settings, state.ground)
         ):
             if step % REPORT_EVERY == 0:
                 state.losses.append({"phase": "alignment", "step": step, "total": float(loss)})
@@ -264,6 +266,7 @@ class _Optimisation:
             mean_log_distance=None if self._metric() else state.mean_log_distance,
             slope=state.slope,
             landmarks=self._landmarks(),
+            ground=state.ground,
             use_depth=self._metric() or state.slope is not None,
         )
 

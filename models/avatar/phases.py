@@ -18,6 +18,7 @@ from models.avatar.posing import pose_ellipsoids
 from models.avatar.schedule import Order, RowAdam, cosine
 from models.avatar.settings import OptimiserSettings
 from models.avatar.trajectory import Trajectory
+from models.hmr.ground import feet_positions, standing_loss
 from models.rasterizer import Rendering, render, ssim
 
 
@@ -33,6 +34,7 @@ class Scene:
         slope: of the depth maps' inverse distance; None for metric maps.
         use_depth: whether there are usable depth maps.
         landmarks: evidence of their own, if any.
+        ground: (4,) the plane that the person stands on, as the alignment found it.
     """
 
     trajectory: Trajectory
@@ -43,6 +45,7 @@ class Scene:
     slope: float | None
     use_depth: bool
     landmarks: Landmarks | None
+    ground: Tensor
 
     def draw(self, transforms: Tensor, crop: Crop) -> Rendering:
         """The avatar under the transforms (24,4,4) of one frame, in the frame's crop."""
@@ -185,6 +188,9 @@ class Phase:
                 body, scene.fps, plan.smoothness * w.smoothness, share * w.rotation_prior
             )
             terms["size"] = self._size()
+            if w.ground:
+                feet = feet_positions(body.transforms, body.joints)
+                terms["ground"] = w.ground * standing_loss(scene.ground, feet, body.joints)
             if scene.landmarks is not None:
                 fading = 1 - self.step_number / plan.steps if plan.moves_avatar else 1.0
                 terms["landmarks"] = share * w.landmarks * fading * scene.landmarks.loss(body, around)

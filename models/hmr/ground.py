@@ -48,8 +48,7 @@ def standing_loss(plane: Tensor, feet: Tensor, joints: Tensor, widening: float =
     lowest = -CONTACT_SOFTNESS * torch.logsumexp(-heights / CONTACT_SOFTNESS, 1)
     stands = robust(lowest.square(), CONTACT_SCALE, widening).mean()
     sinks = robust(torch.relu(-heights).square(), CONTACT_SCALE, widening).sum(-1).mean()
-    # Held constant: a foot is not lowered to carry more.
-    carries = torch.softmax(-heights.detach() / SUPPORT_SOFTNESS, 1)
+    carries = torch.softmax(-heights / SUPPORT_SOFTNESS, 1)
     lean = torch.einsum("j,bjk->bk", _MASS.to(joints), joints) - torch.einsum("bs,bsk->bk", carries, feet)
     aside = lean - (lean @ normal)[:, None] * normal
     leans = robust(aside.square().sum(-1), BALANCE_SCALE, widening).mean()
