@@ -5,6 +5,7 @@ ghosts; a robust fit of all frames at once removes both in seconds.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ class Boxes:
                 low, high = everywhere.argmin(1), everywhere.argmax(1)
                 self.outermost = torch.cat((low, high), dim=1)
         sides = self._project(body, betas, self.outermost)
-        sides = sides[:, torch.arange(4), torch.tensor([0, 1, 0, 1])]
+        sides = torch.stack([sides[:, side, side % 2] for side in range(4)], dim=1)
         residual = (sides - self.targets) / (width * RESIDUAL_SCALE * self.size)
         return (geman_mcclure(residual) * self.known).sum() / self.known.any(1).sum().clamp_min(1)
 
@@ -114,8 +115,11 @@ def with_height(body: BodyModel, betas: Tensor, height: float) -> tuple[Tensor, 
     return betas + slope * (height - before) / slope.square().sum(), height / float(before)
 
 
+@lru_cache(maxsize=4)
 def _height(body: BodyModel) -> tuple[Tensor, Tensor]:
-    """The mean body's height in metres, and its derivative (10,) by the shape coefficients."""
+    """The mean body's height in metres, and its derivative (10,) by the shape coefficients.
+
+    Kept, for finding the highest point would wait for the device at every step."""
     upright = body.v_template[:, 1]
     top, bottom = int(upright.argmax()), int(upright.argmin())
     return upright[top] - upright[bottom], body.shapedirs[top, 1] - body.shapedirs[bottom, 1]

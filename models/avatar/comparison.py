@@ -22,7 +22,7 @@ _WORTH_A_THREAD = 64  # rows
 
 class Comparison(NamedTuple):
     """Attributes:
-    seen, wanted: (h,w,3) the rendering and the picture's person over the background.
+    seen, wanted: (B,h,w,3) the rendering and the picture's person over the background.
     color: mean absolute difference of the two, differentiable, as `seen`, in the rendering.
     silhouette: mean squared difference of alpha and mask, likewise.
     """
@@ -33,21 +33,23 @@ class Comparison(NamedTuple):
     silhouette: Tensor
 
 
-def compare(drawn: Rendering, crop: Crop, background: Tensor) -> Comparison:
-    """Rendering and crop of one frame over the background (3,)."""
-    if drawn.color.device.type == "cpu" and drawn.color.dtype == torch.float32:
-        pixels = (crop.image, crop.mask, background)
-        return Comparison(*_Compare.apply(drawn.color.contiguous(), drawn.alpha.contiguous(), *pixels))
-    return by_definition(drawn, crop, background)
+def compare(drawn: Rendering, crop: Crop, backgrounds: Tensor) -> Comparison:
+    """Renderings and crops of B frames over their backgrounds (B,3); means over the frames' own pixels."""
+    if len(drawn.color) == 1 and drawn.color.device.type == "cpu" and drawn.color.dtype == torch.float32:
+        pixels = (crop.image[0], crop.mask[0], backgrounds[0])
+        rendered = (drawn.color[0].contiguous(), drawn.alpha[0].contiguous())
+        seen, wanted, color, silhouette = _Compare.apply(*rendered, *pixels)
+        return Comparison(seen[None], wanted[None], color, silhouette)
+    return by_definition(drawn, crop, backgrounds)
 
 
-def by_definition(drawn: Rendering, crop: Crop, background: Tensor) -> Comparison:
+def by_definition(drawn: Rendering, crop: Crop, backgrounds: Tensor) -> Comparison:
     """What `compare` computes, in PyTorch."""
     coverage = crop.coverage()
-    seen = over(drawn.color, drawn.alpha, background)
-    wanted = over(crop.color() * coverage[..., None], coverage, background)
-    color, silhouette = (seen - wanted).abs().mean(), (drawn.alpha - coverage).square().mean()
-    return Comparison(seen, wanted, color, silhouette)
+    seen = over(drawn.color, drawn.alpha, backgrounds)
+    wanted = over(crop.color() * coverage[..., None], coverage, backgrounds)
+    color = crop.mean((seen - wanted).abs())
+    return Comparison(seen, wanted, color, crop.mean((drawn.alpha - coverage).square()))
 
 
 class _Compare(torch.autograd.Function):

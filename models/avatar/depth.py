@@ -6,7 +6,6 @@ every frame would follow the wrong pose and say nothing about it.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -57,31 +56,34 @@ def fit_slope(pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) 
 
 
 def depth_loss(rendered: Tensor, alpha: Tensor, crop: Crop, slope: float | None, low: float) -> Tensor:
-    """Huber distance in metres between rendered depth and the map, high and low frequencies apart.
+    """Huber distance in metres between rendered depth and the map, high and low frequencies apart; the mean
+    over B frames.
 
     r = (1/z - slope d - shift) z0^2 with z0 the mean distance: metres along the ray. For relative maps the
     shift is the median over the frame's pixels; for metric ones (slope None) there is none and d = 1 / depth.
 
     Args:
-        rendered: (h,w) expected z of the rendering, metres; alpha: (h,w).
-        crop: one with depth.
+        rendered: (B,h,w) expected z of the rendering, metres; alpha: (B,h,w).
+        crop: of B frames, with depth.
         slope: of the maps, or None for metric ones.
         low: weight of the part of r that is smooth over the body: maps lean whole bodies.
     """
     assert crop.depth is not None and crop.trusted is not None
     mask = (crop.trusted & (alpha.detach() > SOLID)).float()
-    count = mask.sum()
+    count = mask.sum((1, 2))
     distance = rendered.clamp_min(0.1)
-    mean = (distance.detach() * mask).sum() / count.clamp_min(1)
+    mean = (distance.detach() * mask).sum((1, 2)) / count.clamp_min(1)
     if slope is None:
         error = 1 / distance - 1 / crop.depth.clamp_min(0.1)
     else:
         error = 1 / distance - slope * crop.depth
-        error = error - _masked_median(error.detach()[::2, ::2], mask[::2, ::2])
-    residual = error * mean.square() * mask
-    smooth = _blurred(residual) / _blurred(mask).clamp_min(1e-3) * mask
+        error = error - _masked_median(error.detach()[:, ::2, ::2], mask[:, ::2, ::2])
+    residual = error * mean.square()[:, None, None] * mask
+    heights = [crop.height] if crop.sizes is None else [height for height, _ in crop.sizes]
+    blur = _Blur(heights, mask)
+    smooth = blur(residual) / blur(mask).clamp_min(1e-3) * mask
     huber = _huber(residual - smooth) + low * _huber(smooth)
-    return huber.sum() / count.clamp_min(MIN_PIXELS)
+    return (huber.sum((1, 2)) / count.clamp_min(MIN_PIXELS)).mean()
 
 
 def _huber(residual: Tensor) -> Tensor:
@@ -90,18 +92,29 @@ def _huber(residual: Tensor) -> Tensor:
 
 
 def _masked_median(values: Tensor, mask: Tensor) -> Tensor:
-    return torch.where(mask > 0, values, torch.nan).nanmedian().nan_to_num()
+    """The median (B,1,1) of values (B,h,w) where the mask is not 0; 0 where it always is."""
+    inside = torch.where(mask > 0, values, torch.nan)
+    return inside.flatten(1).nanmedian(1).values.nan_to_num()[:, None, None]
 
 
-def _blurred(image: Tensor) -> Tensor:
-    """A Gaussian blur as two matrix products, one along each axis."""
-    sigma = BLUR * image.shape[0]
-    rows, columns = (_blur_matrix(n, sigma, str(image.device)) for n in image.shape)
-    return rows @ image @ columns
+class _Blur:
+    """A Gaussian blur of pictures (B,h,w) as two matrix products, one along each axis."""
+
+    def __init__(self, heights: list[int], like: Tensor) -> None:
+        """
+        Args:
+            heights: of the person's crops, which set the width of the blur: one for all pictures or B.
+        """
+        self.rows, self.columns = (
+            torch.stack([_blur_matrix(size, BLUR * height, like.device) for height in heights])
+            for size in like.shape[1:]
+        )
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        return self.rows @ pictures @ self.columns
 
 
-@lru_cache(maxsize=512)
-def _blur_matrix(size: int, sigma: float, device: str) -> Tensor:
-    at = torch.arange(size, dtype=torch.float32)
+def _blur_matrix(size: int, sigma: float, device: torch.device) -> Tensor:
+    at = torch.arange(size, dtype=torch.float32, device=device)
     matrix = torch.exp(-0.5 * ((at[:, None] - at[None]) / sigma) ** 2)
-    return (matrix / matrix.sum(1).max()).to(device)
+    return matrix / matrix.sum(1).max()

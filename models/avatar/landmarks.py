@@ -34,11 +34,14 @@ class Landmarks:
         """Geman-McClure of the distances, mean over landmarks by visibility.
 
         Args:
-            body: the pose in `frames`.
+            body: the pose in `frames`, (T,) or a slice; or (B,T), then it is the mean of each run's own.
             width: factor on the distance at which the term levels off.
         """
         pixels = project(landmark_positions(body.transforms, body.joints), self.K)
         residual = (pixels - self.places[:, frames]) / (width * self.scale)
         squared = residual.square().sum(-1)
         weights = self.weights[:, frames]
-        return (weights * squared / (1 + squared)).sum() / weights.sum().clamp_min(1)
+        if weights.ndim == 3:
+            weights, squared = weights[:, None], squared[:, None]
+        total = (weights * squared / (1 + squared)).sum((0, 2, 3))
+        return (total / weights.sum((0, 2, 3)).clamp_min(1)).mean()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from models.avatar import motion_kernels
 from models.avatar.trajectory import BodyPose
+from models.placement import placed
 
 Ssim = Callable[[Tensor, Tensor], Tensor]
 
@@ -19,14 +20,15 @@ LIMBERNESS = LIMBERNESS.index_fill(0, torch.tensor([10, 11, 22, 23]), 4.0)
 
 
 def smoothness(joints: Tensor, fps: float) -> Tensor:
-    """Robust size of the accelerations of joints (T,J,3), T >= 3, their mean.
+    """Robust size of the accelerations of joints (...,T,J,3), T >= 3, their mean.
 
     sqrt(a^2 + floor) of the second differences a in metres: a squared one flattens fast motion. The second
     difference of one and the same motion falls with the square of the frame rate, that of noise does not
     fall. Above 15 frames a second a is scaled by the rate, half way between the two; below, where motion
     outweighs noise, by its square.
     """
-    second = (joints[2:] - 2 * joints[1:-1] + joints[:-2]) * _rate(fps)
+    after, here, before = joints[..., 2:, :, :], joints[..., 1:-1, :, :], joints[..., :-2, :, :]
+    second = (after - 2 * here + before) * _rate(fps)
     return (second.square().sum(-1) + ACCELERATION_FLOOR).sqrt().mean()
 
 
@@ -37,12 +39,13 @@ def _rate(fps: float) -> float:
 
 
 def rotation_prior(turns: Tensor) -> Tensor:
-    """Robust cost of turns (B,24,3) away from the initial pose: t^2 / (1 + t^2 / .16), sum over joints.
+    """Robust cost of turns (...,24,3) away from the initial pose: t^2 / (1 + t^2 / .16), sum over joints.
 
     Spine and collars three times, hands and feet four times as stiff: images say little about them.
     """
     squared = turns.square().sum(-1)
-    return (LIMBERNESS.to(turns) * squared / (1 + squared / LARGE_TURN)).sum(-1).mean()
+    stiffness = placed(LIMBERNESS, turns.device, turns.dtype)
+    return (stiffness * squared / (1 + squared / LARGE_TURN)).sum(-1).mean()
 
 
 def geman_mcclure(residual: Tensor) -> Tensor:
@@ -58,16 +61,22 @@ def project(points: Tensor, K: Tensor) -> Tensor:
 
 
 def over(color: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
-    """A premultiplied picture (h,w,3) with alpha (h,w) over one background colour (3,)."""
-    return color + (1 - alpha)[..., None] * background
+    """Premultiplied pictures (...,h,w,3) with alpha (...,h,w) over one background colour (...,3) each."""
+    return color + (1 - alpha)[..., None] * background[..., None, None, :]
 
 
 def plausibility(body: BodyPose, fps: float, smooth: float, prior: float) -> Tensor:
-    """Smoothness and rotation prior of consecutive frames, weighted; compiled where `motion_kernels` fits."""
+    """Smoothness and rotation prior, weighted, of consecutive frames (T,), or their mean over runs (B,T).
+
+    Compiled where `motion_kernels` fits.
+    """
     if motion_kernels.fits(body.turns, body.joints):
         numbers = (_rate(fps), smooth, prior, LARGE_TURN, ACCELERATION_FLOOR)
-        return motion_kernels.plausibility(body.turns, body.joints, LIMBERNESS, numbers)
+        turns, joints = (a.reshape(-1, *a.shape[-3:]) for a in (body.turns, body.joints))
+        runs = zip(turns, joints, strict=True)
+        values = [motion_kernels.plausibility(*run, LIMBERNESS, numbers) for run in runs]
+        return sum(values[1:], values[0]) / len(values)
     total = prior * rotation_prior(body.turns)
-    if smooth and len(body.joints) >= 3:
+    if smooth and body.joints.shape[-3] >= 3:
         total = total + smooth * smoothness(body.joints, fps)
     return total

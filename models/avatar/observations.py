@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.errors import StageError
+from models.rasterizer import shares_of_pixels
 
 INSIDE = 128  # of 255: a pixel of the mask counts as the person's
 CROP_MARGIN = 0.12  # of the box' larger side, on every side
@@ -54,13 +56,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Crop:
-    """One frame around the person, at a working resolution.
+    """One frame around the person, at a working resolution; or B of them, with B in front of every shape.
 
     Attributes:
         image: (h,w,3) uint8. mask: (h,w) uint8.
         K: (3,3) intrinsics of the crop.
         depth: (h,w) float32 in the evidence's own unit, 0 = unknown; None without depth.
         trusted: (h,w) bool, where depth is known and well inside the mask; None without depth.
+        sizes: of B pictures of different sizes, height and width: beyond, they are filled up with zeros.
     """
 
     image: Tensor
@@ -68,14 +71,15 @@ class Crop:
     K: Tensor
     depth: Tensor | None
     trusted: Tensor | None
+    sizes: tuple[tuple[int, int], ...] | None = None
 
     @property
     def width(self) -> int:
-        return self.image.shape[1]
+        return self.image.shape[-2]
 
     @property
     def height(self) -> int:
-        return self.image.shape[0]
+        return self.image.shape[-3]
 
     def coverage(self) -> Tensor:
         """The mask (h,w) in [0, 1]."""
@@ -84,6 +88,44 @@ class Crop:
     def color(self) -> Tensor:
         """The picture (h,w,3) in [0, 1]."""
         return self.image.float() / 255
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of values (B,h,w) or (B,h,w,C) over the frames of each one's mean over its pixels."""
+        if self.sizes is None:
+            return values.mean()
+        per_pixel = values if values.ndim == 3 else values.mean(-1)
+        return (per_pixel * self._shares).sum()
+
+    @cached_property
+    def _shares(self) -> Tensor:
+        assert self.sizes is not None
+        return shares_of_pixels(self.sizes, self.height, self.width, self.image.device)
+
+
+def together(crops: Sequence[Crop]) -> Crop:
+    """Several frames' crops as one, the smaller ones filled up at their right and lower edges."""
+    sizes = tuple((crop.height, crop.width) for crop in crops)
+
+    def joined(tensors: list[Tensor]) -> Tensor:
+        if len(tensors) == 1:
+            return tensors[0][None]
+        if len(set(sizes)) == 1:
+            return torch.stack(tensors)
+        height, width = (max(size) for size in zip(*sizes, strict=True))
+        filled = tensors[0].new_zeros(len(tensors), height, width, *tensors[0].shape[2:])
+        for row, tensor in zip(filled, tensors, strict=True):
+            row[: tensor.shape[0], : tensor.shape[1]] = tensor
+        return filled
+
+    with_depth = crops[0].depth is not None
+    return Crop(
+        image=joined([crop.image for crop in crops]),
+        mask=joined([crop.mask for crop in crops]),
+        K=torch.stack([crop.K for crop in crops]),
+        depth=joined([crop.depth for crop in crops if crop.depth is not None]) if with_depth else None,
+        trusted=joined([crop.trusted for crop in crops if crop.trusted is not None]) if with_depth else None,
+        sizes=sizes if len(set(sizes)) > 1 else None,
+    )
 
 
 def mask_boxes(masks: Sequence[NDArray[np.uint8]], valid: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from models.avatar.depth import SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
 from models.avatar.landmarks import Landmarks
-from models.avatar.observations import Crops, Evidence, mask_boxes
+from models.avatar.observations import Crops, Evidence, mask_boxes, together
 from models.avatar.phases import Phase, Plan, Scene
 from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import spread
@@ -303,7 +303,7 @@ class _Optimisation:
             "silhouettes": settings.silhouette_steps,
             "joint": settings.joint_steps,
             "appearance": settings.appearance_steps,
-            "held-out poses": FIT_STEPS * len(self._held_out(state)),
+            "held-out poses": -(-FIT_STEPS * len(self._held_out(state)) // settings.frames_per_step),
         }[name]
 
     def _held_out(self, state: _State) -> list[int]:
@@ -334,10 +334,10 @@ class _Optimisation:
         pairs = []
         for t in plan.frames[:: max(1, len(plan.frames) // DEPTH_FRAMES)]:
             crop = plan.fine[t]
-            drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms[0], crop)
+            drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms, together([crop]))
             assert crop.depth is not None and crop.trusted is not None
-            inside = crop.trusted & (drawn.alpha > SOLID)
-            inverse = 1 / drawn.depth[inside].clamp_min(0.1)
+            inside = crop.trusted & (drawn.alpha[0] > SOLID)
+            inverse = 1 / drawn.depth[0][inside].clamp_min(0.1)
             pairs.append((crop.depth[inside].double().cpu().numpy(), inverse.double().cpu().numpy()))
         state.slope = fit_slope(pairs)
         if state.slope is None:

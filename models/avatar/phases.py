@@ -1,4 +1,4 @@
-"""The phases that render: each moves the motion, the avatar, or both, one frame a step."""
+"""The phases that render: each moves the motion, the avatar, or both, a frame or a few a step."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +13,9 @@ from models.avatar.depth import depth_loss
 from models.avatar.gaussians import Gaussians
 from models.avatar.landmarks import Landmarks
 from models.avatar.losses import plausibility
-from models.avatar.observations import Crop, Crops
+from models.avatar.observations import Crop, Crops, together
 from models.avatar.posing import pose_ellipsoids
-from models.avatar.schedule import Order, RowAdam, cosine
+from models.avatar.schedule import Draws, RowAdam, cosine
 from models.avatar.settings import OptimiserSettings
 from models.avatar.trajectory import Trajectory
 from models.hmr.ground import feet_positions, standing_loss
@@ -48,7 +48,7 @@ class Scene:
     ground: Tensor
 
     def draw(self, transforms: Tensor, crop: Crop) -> Rendering:
-        """The avatar under the transforms (24,4,4) of one frame, in the frame's crop."""
+        """The avatar under the transforms (B,24,4,4) of some frames, in the crop of these."""
         g = self.gaussians
         means, shapes = pose_ellipsoids(
             g.means(self.trajectory.betas), g.quaternions, g.log_scales, g.surface.weights, transforms
@@ -91,7 +91,7 @@ class Plan:
 
 @dataclass
 class Losses:
-    """Sums of loss terms since they were last read, without waiting for the device at every step."""
+    """Sums of loss terms since they were last read; only that waits for the device."""
 
     sums: dict[str, Tensor] = field(default_factory=dict)
     count: int = 0
@@ -102,9 +102,27 @@ class Losses:
         self.count += 1
 
     def read(self) -> dict[str, float]:
-        means = {name: float(value) / self.count for name, value in self.sums.items()}
+        sums = torch.stack(list(self.sums.values())).tolist()
+        means = {name: value / self.count for name, value in zip(self.sums, sums, strict=True)}
         self.sums, self.count = {}, 0
         return means
+
+
+class Timetable:
+    """Which frames, and which others around them, every step of a phase looks at, on the device.
+
+    Attributes:
+        frames: (steps,B) that are compared with the pictures.
+        around: (steps,B,3) each with its neighbours, for smoothness; less than 3 in shorter clips.
+        middle: (steps,B) the frame's own place among these.
+    """
+
+    def __init__(self, frames: list[list[int]], count: int, device: torch.device) -> None:
+        drawn = torch.tensor(frames)
+        first = (drawn - 1).clamp(0, max(count - 3, 0))
+        self.frames = drawn.to(device)
+        self.around = (first[..., None] + torch.arange(min(3, count))).to(device)
+        self.middle = (drawn - first).to(device)
 
 
 class Phase:
@@ -113,7 +131,11 @@ class Phase:
     def __init__(self, scene: Scene, plan: Plan) -> None:
         rates, device = scene.settings.rates, scene.gaussians.offsets.device
         self.scene, self.plan = scene, plan
-        self.order = Order(plan.frames, plan.seed)
+        per_step = scene.settings.frames_per_step
+        self.draws = Draws(plan.frames, plan.steps, per_step, plan.seed, plan.uses_color)
+        self.timetable = Timetable(self.draws.frames, len(scene.trajectory), device)
+        backgrounds = self.draws.backgrounds
+        self.backgrounds = None if backgrounds is None else backgrounds.to(device)
         self.factor = cosine(plan.steps)
         self.coupling = Coupling(scene.gaussians, scene.settings)
         self.losses = Losses()
@@ -142,15 +164,15 @@ class Phase:
         self.first_rates = [group["lr"] for group in groups]
 
     def step(self) -> None:
-        """Draws one frame, compares, moves."""
-        scene, plan = self.scene, self.plan
-        t = self.order.next()
-        crop = (plan.coarse if self.step_number < plan.coarse_until else plan.fine)[t]
-        terms = self._terms(t, crop)
+        """Draws some frames, compares, moves. Waits for the device only where the renderer has to."""
+        scene, plan, step = self.scene, self.plan, self.step_number
+        crops = plan.coarse if step < plan.coarse_until else plan.fine
+        crop = together([crops[t] for t in self.draws.frames[step]])
+        terms = self._terms(crop)
         total = sum(terms.values(), torch.zeros((), device=crop.K.device))
         total.backward()
         self.losses.add({**terms, "total": total})
-        factor = plan.pace * self.factor(self.step_number)
+        factor = plan.pace * self.factor(step)
         for group, rate in zip(self.adam.param_groups, self.first_rates, strict=True):
             group["lr"] = rate * factor
         self.adam.step()
@@ -158,26 +180,28 @@ class Phase:
         if plan.moves_motion:
             updates = scene.trajectory.updates
             assert updates.grad is not None
-            self.motion_adam.step(updates.grad, scene.trajectory.reached(t), factor)
+            rows = scene.trajectory.reached(self.timetable.frames[step])
+            self.motion_adam.step(updates.grad, rows, factor)
             updates.grad = None
         if plan.moves_avatar:
             scene.gaussians.keep_displayable()
         self.step_number += 1
 
-    def _terms(self, t: int, crop: Crop) -> dict[str, Tensor]:
-        """The weighted losses of one frame by name."""
+    def _terms(self, crop: Crop) -> dict[str, Tensor]:
+        """The weighted losses of this step's frames by name, means over the frames."""
         scene, plan, w = self.scene, self.plan, self.scene.settings.weights
-        count = len(scene.trajectory)
-        first = min(max(t - 1, 0), max(count - 3, 0))
-        around = torch.arange(first, min(first + 3, count), device=crop.K.device)
+        around = self.timetable.around[self.step_number]
+        middle = self.timetable.middle[self.step_number]
         body = scene.trajectory(around)
-        drawn = scene.draw(body.transforms[t - first], crop)
-        if not plan.uses_color:
-            terms = {"silhouette": w.silhouette * (drawn.alpha - crop.coverage()).square().mean()}
+        transforms = body.transforms.take_along_dim(middle[:, None, None, None, None], 1)[:, 0]
+        drawn = scene.draw(transforms, crop)
+        if self.backgrounds is None:
+            wrong = (drawn.alpha - crop.coverage()).square()
+            terms = {"silhouette": w.silhouette * crop.mean(wrong)}
         else:
-            compared = compare(drawn, crop, self.order.color().to(crop.K))
+            compared = compare(drawn, crop, self.backgrounds[self.step_number])
             terms = {"silhouette": w.silhouette * compared.silhouette, "l1": w.l1 * compared.color}
-            terms["dssim"] = w.dssim * (1 - ssim(compared.seen, compared.wanted))
+            terms["dssim"] = w.dssim * (1 - ssim(compared.seen, compared.wanted, crop.sizes))
             if scene.use_depth and crop.depth is not None:
                 terms["depth"] = w.depth * depth_loss(
                     drawn.depth, drawn.alpha, crop, scene.slope, w.depth_low
@@ -216,7 +240,6 @@ class Phase:
             "step": self.step_number,
             "adam": self.adam.state_dict(),
             "motion_adam": self.motion_adam.state_dict(),
-            "order": self.order.state_dict(),
             "losses": {"sums": dict(self.losses.sums), "count": self.losses.count},
         }
 
@@ -224,5 +247,4 @@ class Phase:
         self.step_number = state["step"]
         self.adam.load_state_dict(state["adam"])
         self.motion_adam.load_state_dict(state["motion_adam"])
-        self.order.load_state_dict(state["order"])
         self.losses = Losses(**state["losses"])

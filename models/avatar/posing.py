@@ -43,15 +43,19 @@ def pose_ellipsoids(
         quaternions: (N,4) wxyz of any length but zero, each Gaussian's axes in the rest pose.
         log_scales: (N,3) natural logarithms of the standard deviations in metres.
         weights: (N,24) skinning weights, rows summing to one.
-        transforms: (24,4,4) of the joints, from the rest pose to the posed body, the translation included.
+        transforms: (24,4,4) of the joints, from the rest pose to the posed body, the translation included; or
+            (B,24,4,4) of B bodies.
 
     Returns:
-        (N,3) posed centres and (N,3,3) covariances, metres^2.
+        (N,3) posed centres and (N,3,3) covariances, metres^2; or both with a B in front.
     """
     arguments = (means, quaternions, log_scales, weights, transforms)
     fits = all(a.device.type == "cpu" and a.dtype == torch.float32 for a in arguments)
     if fits and not weights.requires_grad:
-        return posing_kernels.pose(*arguments)
+        if transforms.ndim == 3:
+            return posing_kernels.pose(*arguments)
+        frames = [posing_kernels.pose(*arguments[:-1], frame) for frame in transforms]
+        return torch.stack([frame[0] for frame in frames]), torch.stack([frame[1] for frame in frames])
     posed, axes = pose_gaussians(means, quaternion_to_matrix(quaternions), weights, transforms)
     return posed, covariances(axes, log_scales.exp())
 
@@ -65,18 +69,18 @@ def pose_gaussians(
         means: (N,3) centres in the rest pose, metres.
         rotations: (N,3,3) from each Gaussian's axes to the rest pose.
         weights: (N,24) skinning weights, rows summing to one.
-        transforms: (24,4,4) of the joints, from the rest pose to the posed body, the translation included.
+        transforms: (24,4,4) of the joints, from the rest pose to the posed body, the translation included; or
+            (B,24,4,4) of B bodies.
 
     Returns:
-        (N,3) posed centres and (N,3,3) posed rotations. Sizes do not change: the blended matrix is
-        brought back to a rotation before it turns a Gaussian.
+        (N,3) posed centres and (N,3,3) posed rotations, or both with a B in front. Sizes do not change: the
+        blended matrix is brought back to a rotation before it turns a Gaussian.
     """
-    blended = blend(weights, transforms[None])
-    posed = transform_points(means, blended)[0]
-    return posed, nearest_rotation(blended[0, ..., :3]) @ rotations
+    blended = blend(weights, transforms)
+    return transform_points(means, blended), nearest_rotation(blended[..., :3]) @ rotations
 
 
 def covariances(rotations: Tensor, scales: Tensor) -> Tensor:
-    """R diag(s^2) R^T, (N,3,3), of rotations (N,3,3) and standard deviations (N,3)."""
-    half = rotations * scales[:, None, :]
+    """R diag(s^2) R^T, (...,N,3,3), of rotations (...,N,3,3) and standard deviations (N,3)."""
+    half = rotations * scales[..., None, :]
     return half @ half.mT

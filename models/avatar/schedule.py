@@ -1,8 +1,7 @@
-"""How fast things move, and in which order: learning rates, Adam by rows, the order of frames."""
+"""How fast things move, and in which order: learning rates, Adam by rows, what is left to chance."""
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,15 +43,18 @@ class RowAdam:
 
     @torch.no_grad()
     def step(self, gradient: Tensor, rows: Tensor, factor: float) -> None:
-        """Moves `rows` against their part of the gradient (T,P), at `factor` times the rates."""
+        """Moves the rows where `rows` (T,) is true against their part of the gradient (T,P), at `factor`
+        times the rates. All are computed and the others kept: picking would wait for the device."""
         slow, fast = self.BETAS
-        g = gradient[rows]
-        steps = self.steps[rows] + 1
-        first = torch.lerp(g, self.first[rows], slow)
-        second = torch.lerp(g * g, self.second[rows], fast)
-        self.steps[rows], self.first[rows], self.second[rows] = steps, first, second
+        chosen = rows[:, None]
+        steps = self.steps + 1
+        first = torch.lerp(gradient, self.first, slow)
+        second = torch.lerp(gradient * gradient, self.second, fast)
         size = (second / (1 - fast**steps)).sqrt_().add_(self.EPSILON)
-        self.parameter[rows] -= factor * self.rates * (first / (1 - slow**steps)) / size
+        moved = self.parameter - factor * self.rates * (first / (1 - slow**steps)) / size
+        state = (self.steps, self.first, self.second, self.parameter)
+        for old, new in zip(state, (steps, first, second, moved), strict=True):
+            old.copy_(torch.where(chosen, new, old))
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"first": self.first, "second": self.second, "steps": self.steps}
@@ -62,27 +64,29 @@ class RowAdam:
             getattr(self, name).copy_(value)
 
 
-class Order:
-    """The frames in random order, each once before any comes again; reproducible and resumable."""
+class Draws:
+    """What is left to chance in a phase, drawn from the seed before its first step: so no step waits for the
+    device, and a phase that is taken up again needs nothing but the number of its step.
 
-    def __init__(self, frames: list[int], seed: int) -> None:
-        self.frames = frames
-        self.generator = torch.Generator().manual_seed(seed)
-        self.waiting: list[int] = []
+    Attributes:
+        frames: of every step, in random order, each once before any comes again.
+        backgrounds: (steps,B,3) random colours; None where not asked for.
+    """
 
-    def next(self) -> int:
-        if not self.waiting:
-            shuffled = torch.randperm(len(self.frames), generator=self.generator)
-            self.waiting = [self.frames[i] for i in shuffled.tolist()]
-        return self.waiting.pop()
-
-    def color(self) -> Tensor:
-        """A random colour (3,)."""
-        return torch.rand(3, generator=self.generator)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"generator": self.generator.get_state(), "waiting": list(self.waiting)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.generator.set_state(state["generator"])
-        self.waiting = list(state["waiting"])
+    def __init__(
+        self, frames: list[int], steps: int, frames_per_step: int, seed: int, with_backgrounds: bool
+    ) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        waiting: list[int] = []
+        self.frames: list[list[int]] = []
+        colors = []
+        for _ in range(steps):
+            chosen: list[int] = []
+            while len(chosen) < frames_per_step:
+                if not waiting:
+                    waiting = [frames[i] for i in torch.randperm(len(frames), generator=generator).tolist()]
+                chosen.append(waiting.pop())
+            self.frames.append(chosen)
+            if with_backgrounds:
+                colors.append(torch.rand(frames_per_step, 3, generator=generator))
+        self.backgrounds = torch.stack(colors) if colors else None

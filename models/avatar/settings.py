@@ -86,6 +86,9 @@ class OptimiserSettings(_Section):
     final_person_pixels: Annotated[int, Field(ge=32, le=4096)] = Field(
         default=400, description="size of the person in the appearance phase"
     )
+    frames_per_step: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="of the rendering phases; several cost a GPU little more than one"
+    )
     coarse_share: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.66, description="share of the joint phase at half resolution"
     )

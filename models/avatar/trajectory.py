@@ -14,14 +14,14 @@ KERNEL_REACH = 3.0  # standard deviations
 
 
 class BodyPose(NamedTuple):
-    """Some frames of a trajectory, in camera space.
+    """Some frames of a trajectory, in camera space; "..." is the shape of the frames' indices.
 
     Attributes:
-        transforms: (B,24,4,4) of the joints, from the rest pose, the translation included.
-        trans: (B,3) that translation, metres.
-        joints: (B,24,3) metres.
-        turns: (B,24,3) axis-angle of each joint away from its start.
-        log_distance: (B,) the logarithm of the pelvis' z.
+        transforms: (...,24,4,4) of the joints, from the rest pose, the translation included.
+        trans: (...,3) that translation, metres.
+        joints: (...,24,3) metres.
+        turns: (...,24,3) axis-angle of each joint away from its start.
+        log_distance: (...) the logarithm of the pelvis' z.
     """
 
     transforms: Tensor
@@ -66,30 +66,42 @@ class Trajectory(nn.Module):
     def __len__(self) -> int:
         return len(self.turns)
 
-    def reached(self, frame: int) -> Tensor:
-        """Indices of the rows of `updates` that move `frame`."""
-        return self.kernel[frame].nonzero()[:, 0]
+    def reached(self, frames: Tensor) -> Tensor:
+        """Which rows of `updates` move any of the frames (B,): (T,) bool."""
+        return (self.kernel[frames] > 0).any(0)
 
     def forward(self, frames: Tensor | slice) -> BodyPose:
-        """The body's pose in some frames, differentiable in turns, root, updates and betas."""
+        """The body's pose in frames (...), differentiable in turns, root, updates and betas."""
         turns, direction, distance = self._state(frames)
         rest = self.body.shaped_joints(self.betas)
+        start, shape = self.start[frames], turns.shape[:-2]
         transforms, trans, joints = articulated(
-            self.start[frames], turns, direction, distance, rest, self.body.parents
+            start.flatten(0, -4),
+            turns.flatten(0, -3),
+            direction.flatten(0, -2),
+            distance.flatten(0, -2),
+            rest,
+            self.body.parents,
         )
-        return BodyPose(transforms, trans, joints, turns, distance[:, 0])
+        return BodyPose(
+            transforms.unflatten(0, shape),
+            trans.unflatten(0, shape),
+            joints.unflatten(0, shape),
+            turns,
+            distance[..., 0],
+        )
 
     def mean_log_distance(self) -> Tensor:
         """The mean over all frames of the logarithm of the pelvis' z."""
         return self.distance.mean() + (self.kernel @ self.updates[:, 74]).mean()
 
     def _state(self, frames: Tensor | slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Turns (B,24,3), direction (B,2) and log distance (B,1), the updates of the neighbours included."""
+        """Turns (...,24,3), direction (...,2) and log distance (...,1), the neighbours' updates included."""
         update = self.kernel[frames] @ self.updates
         return (
-            self.turns[frames] + update[:, :72].unflatten(-1, (24, 3)),
-            self.direction[frames] + update[:, 72:74],
-            self.distance[frames] + update[:, 74:],
+            self.turns[frames] + update[..., :72].unflatten(-1, (24, 3)),
+            self.direction[frames] + update[..., 72:74],
+            self.distance[frames] + update[..., 74:],
         )
 
     @torch.no_grad()

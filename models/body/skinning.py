@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from models.placement import placed_indices
+
 _POLAR_STEPS = 10
 """Scaled Newton steps to the nearest rotation: more than any matrix needs that is not singular."""
 FLATTEST = 1e-9
@@ -32,14 +34,15 @@ def forward_kinematics(rotations: Tensor, joints: Tensor, parents: Sequence[int]
     """
     batch, count = rotations.shape[:2]
     joints = joints.expand(batch, count, 3)
-    rounds, parent_index = _ancestor_rounds(tuple(parents))
+    rounds, first = _ancestor_rounds(tuple(parents))
     origins = torch.cat([joints, joints.new_zeros(batch, 1, 3)], 1)
-    offsets = joints - origins[:, parent_index]
+    offsets = joints - origins.index_select(1, placed_indices(first, joints.device))
     chained = _homogeneous(rotations, offsets)
     nobody = torch.eye(4, dtype=chained.dtype, device=chained.device).expand(batch, 1, 4, 4)
     # Pointer jumping: after round r a joint's transform spans 2^r joints, so four rounds serve a body.
     for ancestors in rounds:
-        chained = torch.cat([chained, nobody], 1)[:, ancestors] @ chained
+        index = placed_indices(ancestors, joints.device)
+        chained = torch.cat([chained, nobody], 1).index_select(1, index) @ chained
     turned, posed = chained[..., :3, :3], chained[..., :3, 3]
     shift = posed - (turned @ joints[..., None]).squeeze(-1)
     return _homogeneous(turned, shift), posed
@@ -86,13 +89,15 @@ class _PolarRotation(torch.autograd.Function):
     def forward(ctx: FunctionCtx, matrix: Tensor) -> Tensor:
         matrices = matrix.movedim((-2, -1), (0, 1)).contiguous()
         rotations, precision = matrices, torch.finfo(matrix.dtype).eps
+        on_cpu = matrix.device.type == "cpu"
         for _ in range(_POLAR_STEPS):
             inverse = _inverse_transpose(rotations)
             squared_ratio = _square_norm(inverse) / _square_norm(rotations).clamp_min(_TINY)
             scale = squared_ratio.clamp_min(_TINY) ** 0.25
             rotations, previous = 0.5 * (scale * rotations + inverse / scale), rotations
-            # The error shrinks to about its square, so this step's is far below a small change.
-            if matrix.numel() == 0 or (rotations - previous).abs().max() < precision**0.5:
+            # The error shrinks to about its square, so this step's is far below a small change. On a GPU
+            # looking would cost more than the steps saved.
+            if on_cpu and (matrix.numel() == 0 or (rotations - previous).abs().max() < precision**0.5):
                 break
         ctx.save_for_backward(matrices, rotations)
         return rotations.movedim((0, 1), (-2, -1))
@@ -134,19 +139,19 @@ def _square_norm(matrices: Tensor) -> Tensor:
 
 def _homogeneous(linear: Tensor, shift: Tensor) -> Tensor:
     """(..., 3, 3) and (..., 3) into (..., 4, 4)."""
-    bottom = linear.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*linear.shape[:-2], 1, 4)
+    bottom = torch.eye(4, dtype=linear.dtype, device=linear.device)[3:].expand(*linear.shape[:-2], 1, 4)
     return torch.cat([torch.cat([linear, shift[..., None]], -1), bottom], -2)
 
 
 @lru_cache(maxsize=8)
-def _ancestor_rounds(parents: tuple[int, ...]) -> tuple[list[list[int]], list[int]]:
+def _ancestor_rounds(parents: tuple[int, ...]) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
     """For each round of pointer jumping every joint's 1st, 2nd, 4th ... ancestor, and the first of them (the
     parents); joint J, one past the last, stands for "nobody", above the root."""
     nobody = len(parents)
-    first = [parent if parent >= 0 else nobody for parent in parents]
-    ancestors = [*first, nobody]
+    first = tuple(parent if parent >= 0 else nobody for parent in parents)
+    ancestors = (*first, nobody)
     rounds = []
     while any(ancestor != nobody for ancestor in ancestors):
         rounds.append(ancestors[:-1])
-        ancestors = [ancestors[ancestor] for ancestor in ancestors]
+        ancestors = tuple(ancestors[ancestor] for ancestor in ancestors)
     return rounds, first

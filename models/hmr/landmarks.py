@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from models.body import JOINT_NAMES
+from models.placement import placed
 
 
 class _Site(NamedTuple):
@@ -43,8 +44,8 @@ def _right(site: _Site) -> _Site:
 SITES = (*_SITES, *(_right(site) for site in _SITES[1:]))
 NUMBERS = [site.landmark for site in SITES]  # BlazePose's own numbers, in the order used in this package
 WEIGHTS = torch.tensor([site.weight for site in SITES])
-_JOINTS = [JOINT_NAMES.index(site.joint) for site in SITES]
-_FRAMES = [JOINT_NAMES.index(site.turns_with) for site in SITES]
+_JOINTS = torch.tensor([JOINT_NAMES.index(site.joint) for site in SITES])
+_FRAMES = torch.tensor([JOINT_NAMES.index(site.turns_with) for site in SITES])
 _OFFSETS = torch.tensor([site.offset for site in SITES])
 
 
@@ -72,14 +73,16 @@ def landmark_positions(transforms: Tensor, joints: Tensor) -> Tensor:
     """Where the body's landmarks are.
 
     Args:
-        transforms: (B, 24, 4, 4) and
-        joints: (B, 24, 3), both from `BodyModel.articulate`.
+        transforms: (..., 24, 4, 4) and
+        joints: (..., 24, 3), both from `BodyModel.articulate`.
 
     Returns:
-        (B, len(SITES), 3) in the joints' space.
+        (..., len(SITES), 3) in the joints' space.
     """
-    offsets = _OFFSETS.to(joints)
-    return joints[:, _JOINTS] + torch.einsum("bnij,nj->bni", transforms[:, _FRAMES, :3, :3], offsets)
+    offsets = placed(_OFFSETS, joints.device, joints.dtype)
+    places = joints.index_select(-2, placed(_JOINTS, joints.device))
+    turned = transforms[..., :3, :3].index_select(-3, placed(_FRAMES, joints.device))
+    return places + torch.einsum("...nij,nj->...ni", turned, offsets)
 
 
 def bone_directions(landmarks: Tensor) -> Tensor:

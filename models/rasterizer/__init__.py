@@ -13,7 +13,7 @@ y down, z forward, metres); pixel (x, y) has its centre at (x + 0.5, y + 0.5).
 
 from models.rasterizer.camera import covariance_from, transform
 from models.rasterizer.rendering import ENGINES, Rendering, render
-from models.rasterizer.similarity import ssim
+from models.rasterizer.similarity import shares_of_pixels, ssim
 from models.rasterizer.threads import num_threads, set_num_threads
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "num_threads",
     "render",
     "set_num_threads",
+    "shares_of_pixels",
     "ssim",
     "transform",
 ]

@@ -73,6 +73,8 @@ def render(
     frames = [
         draw(*frame, width, height) for frame in zip(means, covariances, colors, opacities, K, strict=True)
     ]
+    if len(frames) == 1:  # no copy
+        return Rendering(*(picture[None] for picture in frames[0]))
     return Rendering(*(torch.stack(pictures) for pictures in zip(*frames, strict=True)))
 
 

@@ -6,12 +6,14 @@ channel for itself. On the CPU it is compiled code with its gradient written by 
 convolution.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.placement import placed
 from models.rasterizer.compiling import compiled
 from models.rasterizer.lanes import WIDTH, load, spread, store, total
 from models.rasterizer.threads import num_threads, scratch, share
@@ -21,39 +23,64 @@ C1, C2 = 0.01**2, 0.03**2  # for values in [0, 1]
 TAPS = 2 * RADIUS + 1
 _window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
 _window /= _window.sum()
+_WINDOW = torch.from_numpy(_window)
 
 
-def ssim(image: Tensor, target: Tensor) -> Tensor:
-    """Mean SSIM of two pictures (H, W, C) with values in [0, 1]; a scalar, 1 for equal pictures.
+def ssim(image: Tensor, target: Tensor, sizes: Sequence[tuple[int, int]] | None = None) -> Tensor:
+    """Mean SSIM of two pictures (H, W, C) with values in [0, 1], or of B pairs (B, H, W, C); a scalar, 1 for
+    equal pictures.
+
+    Args:
+        sizes: of pairs that differ in size, height and width of each of the B: the rest, right and below, is
+            no part of the picture. The result is the mean of every pair's own.
 
     Raises:
-        ValueError: if they are not two pictures of the same shape.
+        ValueError: if they are not pictures of the same shape.
     """
-    if image.shape != target.shape or image.dim() != 3 or not image.numel():
+    if image.shape != target.shape or image.dim() not in (3, 4) or not image.numel():
         raise ValueError(
-            f"SSIM needs two pictures (H, W, C), not {tuple(image.shape)}, {tuple(target.shape)}"
+            "SSIM needs two pictures (H, W, C) or two batches of them, not "
+            f"{tuple(image.shape)}, {tuple(target.shape)}"
         )
+    if image.dim() == 3:
+        image, target = image[None], target[None]
     fits = image.device.type == "cpu" and image.dtype == target.dtype == torch.float32
-    if fits and not target.requires_grad and image[0].numel() >= WIDTH:
-        return _Similarity.apply(image, target)
-    return _by_convolution(image, target)
+    count, height, width, channels = image.shape
+    extents = sizes or [(height, width)] * count
+    if fits and not target.requires_grad and min(w for _, w in extents) * channels >= WIDTH:
+        pairs = zip(image, target, extents, strict=True)
+        values = [_Similarity.apply(a[:h, :w], b[:h, :w]) for a, b, (h, w) in pairs]
+        return values[0] if count == 1 else torch.stack(values).mean()
+    return _by_convolution(image, target, sizes)
 
 
-def _by_convolution(image: Tensor, target: Tensor) -> Tensor:
-    channels = image.shape[-1]
-    window = torch.from_numpy(_window).to(image)
-    kernel = torch.outer(window, window).expand(channels, 1, TAPS, TAPS)
+def _by_convolution(image: Tensor, target: Tensor, sizes: Sequence[tuple[int, int]] | None = None) -> Tensor:
+    """Of pictures (B, H, W, C). All that is blurred goes through two convolutions, one along each axis."""
+    channels = 4 * image.shape[-1]
+    if sizes is not None:
+        shares = shares_of_pixels(sizes, image.shape[1], image.shape[2], image.device).to(image.dtype)
+        inside = (shares > 0)[..., None]
+        image, target = image * inside, target * inside
+    blurred = torch.cat((image, target, image * image + target * target, image * target), -1).movedim(-1, 1)
+    window = placed(_WINDOW, image.device, image.dtype)
+    for shape, padding in (((TAPS, 1), (RADIUS, 0)), ((1, TAPS), (0, RADIUS))):
+        kernel = window.reshape(shape).expand(channels, 1, *shape)
+        blurred = torch.nn.functional.conv2d(blurred, kernel, padding=padding, groups=channels)
+    mean_a, mean_b, squares, product = blurred.chunk(4, 1)
+    both, either = mean_a * mean_b, mean_a**2 + mean_b**2
+    likeness = (2 * both + C1) * (2 * (product - both) + C2) / ((either + C1) * (squares - either + C2))
+    return likeness.mean() if sizes is None else (likeness.mean(1) * shares).sum()
 
-    def blur(picture: Tensor) -> Tensor:
-        return torch.nn.functional.conv2d(
-            picture.movedim(-1, 0)[None], kernel, padding=RADIUS, groups=channels
-        )
 
-    mean_a, mean_b = blur(image), blur(target)
-    squares = blur(image * image + target * target) - mean_a**2 - mean_b**2
-    product = blur(image * target) - mean_a * mean_b
-    likeness = (2 * mean_a * mean_b + C1) * (2 * product + C2)
-    return (likeness / ((mean_a**2 + mean_b**2 + C1) * (squares + C2))).mean()
+def shares_of_pixels(
+    sizes: Sequence[tuple[int, int]], height: int, width: int, device: torch.device
+) -> Tensor:
+    """What every pixel of B filled-up pictures counts in the mean of the pictures' means, (B, height, width):
+    all add up to one; zero beyond a picture's own height and width in `sizes`."""
+    shares = torch.zeros(len(sizes), height, width, device=device)
+    for picture, (h, w) in zip(shares, sizes, strict=True):
+        picture[:h, :w] = 1 / (len(sizes) * h * w)
+    return shares
 
 
 class _Similarity(torch.autograd.Function):

@@ -7,14 +7,16 @@ from models.avatar.comparison import Comparison, by_definition, compare
 from models.avatar.observations import Crop
 from models.rasterizer import Rendering, num_threads, set_num_threads
 
-BACKGROUND = torch.tensor([0.2, 0.9, 0.5])
+BACKGROUND = torch.tensor([[0.2, 0.9, 0.5]])
 
 
 def pictures(height: int, width: int) -> tuple[Rendering, Crop]:
     generator = torch.Generator().manual_seed(0)
-    color, alpha = (torch.rand(height, width, *rest, generator=generator) for rest in ((3,), ()))
-    image, mask = (torch.randint(0, 256, (height, width, *rest), generator=generator) for rest in ((3,), ()))
-    crop = Crop(image.to(torch.uint8), mask.to(torch.uint8), torch.eye(3), None, None)
+    color, alpha = (torch.rand(1, height, width, *rest, generator=generator) for rest in ((3,), ()))
+    image, mask = (
+        torch.randint(0, 256, (1, height, width, *rest), generator=generator) for rest in ((3,), ())
+    )
+    crop = Crop(image.to(torch.uint8), mask.to(torch.uint8), torch.eye(3)[None], None, None)
     return Rendering(color.requires_grad_(), alpha.requires_grad_(), alpha), crop
 
 

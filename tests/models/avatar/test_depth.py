@@ -28,12 +28,20 @@ def test_slope_of_contradicting_or_empty_maps_is_none() -> None:
     assert fit_slope([flat]) is None
 
 
+def _loss(
+    rendered: torch.Tensor, alpha: torch.Tensor, crop: Crop, slope: float | None, low: float
+) -> torch.Tensor:
+    """Of one frame."""
+    return depth_loss(rendered[None], alpha[None], crop, slope, low)
+
+
 def _crop(depth: torch.Tensor) -> Crop:
+    depth = depth[None]
     size = depth.shape
     return Crop(
         image=torch.zeros(*size, 3, dtype=torch.uint8),
         mask=torch.full(size, 255, dtype=torch.uint8),
-        K=torch.eye(3),
+        K=torch.eye(3)[None],
         depth=depth,
         trusted=depth > 0,
     )
@@ -44,8 +52,8 @@ def test_relative_loss_ignores_a_common_shift_and_sees_shape() -> None:
     truth = 3 + 0.1 * x * y
     crop = _crop((1 / truth + 0.07) / 0.002)
     alpha = torch.ones(60, 40)
-    right = depth_loss(truth, alpha, crop, 0.002, 0.3)
-    wrong = depth_loss(truth + 0.1 * torch.sin(12 * y), alpha, crop, 0.002, 0.3)
+    right = _loss(truth, alpha, crop, 0.002, 0.3)
+    wrong = _loss(truth + 0.1 * torch.sin(12 * y), alpha, crop, 0.002, 0.3)
     assert right < 1e-6 < 1e-4 < wrong
 
 
@@ -53,8 +61,8 @@ def test_lean_costs_less_than_the_same_error_at_high_frequency() -> None:
     y = torch.linspace(-1, 1, 60)[:, None].expand(60, 40)
     crop, alpha = _crop(torch.full((60, 40), 1 / 3 / 0.002)), torch.ones(60, 40)
     flat = torch.full((60, 40), 3.0)
-    lean = depth_loss(flat + 0.02 * y, alpha, crop, 0.002, 0.3)
-    ripple = depth_loss(flat + 0.02 * torch.sin(40 * y), alpha, crop, 0.002, 0.3)
+    lean = _loss(flat + 0.02 * y, alpha, crop, 0.002, 0.3)
+    ripple = _loss(flat + 0.02 * torch.sin(40 * y), alpha, crop, 0.002, 0.3)
     assert lean < 0.5 * ripple
 
 
@@ -62,6 +70,6 @@ def test_metric_loss_sees_a_shift_and_skips_unknown_pixels() -> None:
     depth = torch.full((60, 40), 3.0)
     depth[:30] = 0
     alpha, crop = torch.ones(60, 40), _crop(depth)
-    assert depth_loss(torch.full((60, 40), 3.0), alpha, crop, None, 1.0) < 1e-9
-    assert depth_loss(torch.full((60, 40), 3.1), alpha, crop, None, 1.0) > 1e-3
-    assert depth_loss(torch.full((60, 40), 3.0), 0 * alpha, crop, None, 1.0) == 0
+    assert _loss(torch.full((60, 40), 3.0), alpha, crop, None, 1.0) < 1e-9
+    assert _loss(torch.full((60, 40), 3.1), alpha, crop, None, 1.0) > 1e-3
+    assert _loss(torch.full((60, 40), 3.0), 0 * alpha, crop, None, 1.0) == 0

@@ -36,7 +36,8 @@ def test_an_update_moves_its_neighbours_and_nobody_else(body: BodyModel) -> None
     moved = (trajectory.motion()[2] - before).norm(dim=-1).amax(1)
     assert (moved[1:8] > 1e-4).all() and (moved[[0, 8]] < 1e-6).all()
     assert moved[4] > moved[3] > moved[2]
-    assert trajectory.reached(4).tolist() == list(range(1, 8))
+    assert trajectory.reached(torch.tensor([4])).tolist() == [1 <= t <= 7 for t in range(9)]
+    assert trajectory.reached(torch.tensor([0, 8])).tolist() == [t <= 3 or t >= 5 for t in range(9)]
 
 
 def test_settling_changes_nothing_but_where_the_motion_is_kept(body: BodyModel) -> None:

@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from models.rasterizer import num_threads, set_num_threads, ssim
-from models.rasterizer.similarity import _by_convolution
 
 
 def pictures(height: int, width: int, channels: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,7 +58,7 @@ def test_convolution_is_the_definition_and_differentiates() -> None:
 def test_compiled_and_convolution_agree_on_a_large_picture() -> None:
     image, target = pictures(130, 75)
     truth = image.clone().requires_grad_()
-    expected = _by_convolution(truth, target)
+    expected = ssim(truth, target)  # float64: by convolution
     (expected_gradient,) = torch.autograd.grad(expected, truth)
     # Rows and columns that lie apart in memory, as in a cropped picture.
     image, target = (
@@ -75,6 +74,25 @@ def test_equal_pictures_and_pictures_too_small_for_the_compiled_code() -> None:
     assert ssim(target, target).item() == pytest.approx(1, abs=1e-6)
     expected = ssim_by_definition(image.double(), target.double())
     assert ssim(image, target).item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["compiled", "convolution"])
+def test_a_batch_of_different_sizes_is_the_mean_of_its_pairs(dtype: torch.dtype) -> None:
+    """What lies beyond a picture's own size changes nothing and gets no gradient."""
+    sizes = [(20, 30), (25, 17), (24, 16)]
+    pairs = [pictures(*size, seed=seed) for seed, size in enumerate(sizes)]
+    expected = torch.stack([ssim(*pair) for pair in pairs]).mean()
+    images, targets = torch.full((2, 3, 25, 30, 3), 0.7, dtype=dtype)
+    for image, target, (height, width), pair in zip(images, targets, sizes, pairs, strict=True):
+        image[:height, :width], target[:height, :width] = pair
+    value = ssim(images.requires_grad_(), targets, sizes)
+    assert value.item() == pytest.approx(expected.item(), abs=1e-6)
+    (gradient,) = torch.autograd.grad(value, images)
+    for index, ((height, width), (image, target)) in enumerate(zip(sizes, pairs, strict=True)):
+        single = image.requires_grad_()
+        (truth,) = torch.autograd.grad(ssim(single, target) / 3, single)
+        assert (gradient[index, :height, :width] - truth).norm() < 1e-5 * truth.norm()
+        assert not gradient[index, height:].any() and not gradient[index, :, width:].any()
 
 
 def test_bit_identical_at_any_number_of_threads() -> None:
