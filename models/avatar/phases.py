@@ -213,8 +213,9 @@ class Phase:
             )
             terms["size"] = self._size()
             if w.ground:
-                feet = feet_positions(body.transforms, body.joints)
-                terms["ground"] = w.ground * standing_loss(scene.ground, feet, body.joints)
+                joints = body.joints.flatten(0, 1)
+                feet = feet_positions(body.transforms.flatten(0, 1), joints)
+                terms["ground"] = w.ground * standing_loss(scene.ground, feet, joints)
             if scene.landmarks is not None:
                 fading = 1 - self.step_number / plan.steps if plan.moves_avatar else 1.0
                 terms["landmarks"] = share * w.landmarks * fading * scene.landmarks.loss(body, around)

@@ -114,6 +114,19 @@ class Trajectory(nn.Module):
         self.updates.zero_()
 
     @torch.no_grad()
+    def rotations_and_roots(self) -> tuple[Tensor, Tensor]:
+        """Rotations (T,24,3,3) relative to the parents', and x/z, y/z, log z (T,3) of the pelvis."""
+        turns, direction, distance = self._state(slice(None))
+        return self.start @ axis_angle_to_matrix(turns), torch.cat((direction, distance), -1)
+
+    @torch.no_grad()
+    def restart(self, frames: Tensor, rotations: Tensor, roots: Tensor) -> None:
+        """Gives some frames (B,) a new start, as `rotations_and_roots` describes it; the others stay."""
+        self.settle()
+        self.start[frames], self.turns[frames] = rotations, 0.0
+        self.direction[frames], self.distance[frames] = roots[:, :2], roots[:, 2:]
+
+    @torch.no_grad()
     def motion(self) -> tuple[Tensor, Tensor, Tensor]:
         """Poses (T,72), trans (T,3) and joints (T,24,3)."""
         body = self(slice(None))
