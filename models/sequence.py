@@ -3,28 +3,40 @@
 import torch
 from torch import Tensor
 
+RELUCTANCE = 0.15  # of the usual acceleration, for a frame that is not taken as it is
 
-def smoothest_path(costs: Tensor, points: Tensor, weight: float, floor: float) -> Tensor:
-    """The cheapest path through T frames of H alternatives each (A. Viterbi 1967, on pairs of frames).
+
+def steady_path(points: Tensor, floor: float) -> Tensor:
+    """Which alternative of T frames makes the motion smoothest; the first one, unless others do by far.
 
     Args:
-        costs: (T,H) of taking an alternative; infinite ones are never taken.
-        points: (T,H,N,3) that belong to it, whose accelerations cost weight * mean sqrt(a^2 + floor).
-        weight, floor: see above; a in units of the points a frame squared.
+        points: (T,H,N,3) of H alternatives each.
+        floor: squared acceleration, in units of the points a frame squared, below which it is jitter.
 
     Returns:
         (T,) the alternative of every frame.
     """
+    # Standing still before and after, or the first and the last frame would be free to change.
+    points = torch.cat((points[:1], points, points[-1:]))
+    usual = _accelerations(points[:-2, 0], points[1:-1, 0], points[2:, 0], floor).median()
+    costs = points.new_zeros(points.shape[:2])
+    costs[:, 1:] = RELUCTANCE * usual
+    return _cheapest_path(costs, points, floor)[1:-1]
+
+
+def _accelerations(before: Tensor, here: Tensor, after: Tensor, floor: float) -> Tensor:
+    """Mean over points (...,N,3) of sqrt(a^2 + floor), a the second differences."""
+    return ((after - 2 * here + before).square().sum(-1) + floor).sqrt().mean(-1)
+
+
+def _cheapest_path(costs: Tensor, points: Tensor, floor: float) -> Tensor:
+    """(T,) the path of least (T,H) costs and accelerations (A. Viterbi 1967, on pairs of frames); T >= 3."""
     count, kinds = costs.shape
-    if count < 3:
-        return costs.argmin(1)
     total = costs[0][:, None] + costs[1]  # of the best path that ends in kinds (i, j) at the last two frames
     origin = []
     for t in range(2, count):
         before, last = points[t - 2][:, None, None], points[t - 1][None, :, None]
-        second = points[t] - 2 * last + before  # (i, j, k, N, 3)
-        turned = weight * (second.square().sum(-1) + floor).sqrt().mean(-1)
-        best = (total[..., None] + turned).min(0)
+        best = (total[..., None] + _accelerations(before, last, points[t], floor)).min(0)
         origin.append(best.indices)
         total = best.values + costs[t]
     path = list(divmod(int(total.argmin()), kinds))

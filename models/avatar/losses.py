@@ -27,14 +27,9 @@ def smoothness(joints: Tensor, fps: float) -> Tensor:
     fall. Above 15 frames a second a is scaled by the rate, half way between the two; below, where motion
     outweighs noise, by its square.
     """
-    return accelerations(joints, fps).mean()
-
-
-def accelerations(joints: Tensor, fps: float) -> Tensor:
-    """(...,T-2,J) of joints (...,T,J,3), as `smoothness` averages them."""
     after, here, before = joints[..., 2:, :, :], joints[..., 1:-1, :, :], joints[..., :-2, :, :]
     second = (after - 2 * here + before) * _rate(fps)
-    return (second.square().sum(-1) + ACCELERATION_FLOOR).sqrt()
+    return (second.square().sum(-1) + ACCELERATION_FLOOR).sqrt().mean()
 
 
 def _rate(fps: float) -> float:

@@ -15,10 +15,10 @@ from models.avatar.completion import HARDLY, completed
 from models.avatar.depth import SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
+from models.avatar.kinds import put_right, told
 from models.avatar.landmarks import Landmarks
 from models.avatar.observations import Crops, Evidence, mask_boxes, together
 from models.avatar.phases import Phase, Plan, Scene
-from models.avatar.repair import repair, told
 from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import spread
 from models.avatar.trajectory import Trajectory
@@ -34,7 +34,6 @@ SAVE_EVERY = 200  # steps
 OUTLINE_POINTS = 1500  # on the surface, whose outermost ones make the body's box
 DEPTH_FRAMES = 60  # at most, for the slope of the depth maps
 MUCH_UNSEEN = 0.3  # of the Gaussians
-REPAIR_AT = 0.25  # of the joint phase: the avatar is roughly coloured
 FIT_STEPS = 25  # for each held-out frame
 # Such a frame moves alone, without the kernel, and would leave its neighbours' path.
 FIT_SMOOTHNESS, FIT_PACE = 6.0, 0.5
@@ -88,7 +87,7 @@ class _State:
     dropped: list[int] = field(default_factory=list)
     losses: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    repaired: dict[int, str] = field(default_factory=dict)
+    put_right: dict[int, str] = field(default_factory=dict)
     interpolated: tuple[Tensor, Tensor] | None = None  # poses and trans before held-out ones are fitted
 
 
@@ -179,10 +178,14 @@ class _Optimisation:
 
     def _fresh(self) -> _State:
         poses, trans, betas = self._sized(*self.start)
+        poses, changed = put_right(poses, trans, betas, self.body)
         kernel = self.settings.kernel_seconds * self.evidence.fps
         trajectory = Trajectory(poses, trans, betas, self.body, kernel)
         ground = torch.zeros(4, device=self.device)
-        return _State(trajectory, self._gaussians(self.settings.gaussians), ground)
+        state = _State(trajectory, self._gaussians(self.settings.gaussians), ground, put_right=changed)
+        if changed:
+            state.warnings.append(told(changed))
+        return state
 
     def _sized(self, poses: Tensor, trans: Tensor, betas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The start for a body of the given height, if one is given: as much farther as it is taller."""
@@ -243,8 +246,6 @@ class _Optimisation:
         plan = phase.plan
         while phase.step_number < plan.steps:
             phase.step()
-            if plan.name == "joint" and phase.step_number == round(REPAIR_AT * plan.steps):
-                self._repair(phase, state)
             if phase.step_number % REPORT_EVERY == 0 or phase.step_number == plan.steps:
                 means = phase.losses.read()
                 if not np.isfinite(means["total"]):
@@ -256,12 +257,6 @@ class _Optimisation:
             self._tell(plan.name)
             if phase.step_number % SAVE_EVERY == 0 and phase.step_number < plan.steps:
                 self._save(state, phase.state_dict())
-
-    def _repair(self, phase: Phase, state: _State) -> None:
-        """Mends frames whose pose is of the wrong kind, which no gradient would."""
-        state.repaired = repair(phase.scene, phase.plan.coarse)
-        if state.repaired:
-            state.warnings.append(told(state.repaired))
 
     def _tell(self, name: str) -> None:
         self.done += 1
@@ -406,7 +401,7 @@ class _Optimisation:
                 "usable": self.usable.tolist(),
                 "held_out": self._held_out(state),
                 "dropped": state.dropped,
-                "repaired": state.repaired,
+                "put_right": state.put_right,
             },
             "depth_slope": state.slope,
             "size_from": self._size_from(),

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.people.landmarks import Landmarks
-from models.sequence import smoothest_path
+from models.sequence import steady_path
 
 Array = NDArray[np.floating]
 
@@ -19,8 +19,7 @@ _LEFT = np.arange(11, 32, 2)  # shoulder, elbow, wrist, fingers, hip, knee, ankl
 _ARM, _LEG = _LEFT[:6], _LEFT[6:]
 _FACE = np.array([0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9])  # its mirror image
 _SEEN = np.array([0, 7, 8, *range(11, 17), *range(23, 33)])  # the landmarks that are compared
-FLOOR = 1e-4  # of the person's size, squared: below a hundredth, motion is jitter
-RELUCTANCE = 0.15  # of a frame's usual acceleration, for exchanging anything
+JITTER = 0.01  # of the person's size a frame squared
 
 
 def _exchanged(*lefts: NDArray[np.intp], face: bool = False) -> NDArray[np.intp]:
@@ -75,12 +74,4 @@ def _agreed(points: Array, chosen: NDArray[np.intp], valid: NDArray[np.bool_]) -
 
 def _orders(points: Array) -> NDArray[np.intp]:
     """(T,) indices into ORDERS for a run of frames (T,33,3)."""
-    # Standing still before and after the run, or its ends would be free to change.
-    still = np.pad(points, ((1, 1), (0, 0), (0, 0)), mode="edge")
-    kinds = torch.from_numpy(still[:, ORDERS][:, :, _SEEN])
-    seen = kinds[:, 0]
-    second = seen[2:] - 2 * seen[1:-1] + seen[:-2]
-    usual = (second.square().sum(-1) + FLOOR).sqrt().mean(-1).median()
-    costs = kinds.new_zeros(kinds.shape[:2])
-    costs[:, 1:] = RELUCTANCE * usual
-    return smoothest_path(costs, kinds, 1.0, FLOOR).numpy()[1:-1]
+    return steady_path(torch.from_numpy(points[:, ORDERS][:, :, _SEEN]), JITTER**2).numpy()
