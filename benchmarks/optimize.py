@@ -26,7 +26,7 @@ from models.avatar.gaussians import Gaussians
 from models.avatar.observations import Crop, Crops, mask_boxes
 from models.avatar.phases import Phase, Plan, Scene
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import load_embedded_body
 from models.metrics.image import agreement
 from models.metrics.pose import acceleration_error, global_mpjpe, mpjpe, pa_mpjpe, scaled_global_mpjpe
@@ -203,7 +203,9 @@ def step_seconds(evidence: Evidence, count: int, height: int, width: int) -> tup
     """Seconds and CPU seconds of a whole step of the joint phase: kinematics, skinning, picture, L1, SSIM,
     alpha, coupling, all gradients, Adam."""
     body, settings = load_embedded_body(), OptimiserSettings()
-    trajectory = Trajectory(*(tensor(a) for a in (evidence.poses, evidence.trans, evidence.betas)), body, 1.2)
+    trajectory = Trajectory(
+        *(tensor(a) for a in (evidence.poses, evidence.trans, evidence.betas)), body, [Scale(1.2)]
+    )
     gaussians = Gaussians(spread(body, count, seed=0))
     boxes = mask_boxes(evidence.masks, evidence.valid)
     frames = np.arange(len(evidence))
@@ -222,6 +224,7 @@ def step_seconds(evidence: Evidence, count: int, height: int, width: int) -> tup
         uses_color=True,
         smoothness=settings.weights.rendered_smoothness,
         pace=1.0,
+        warm_up=0,
         seed=0,
     )
     phase = Phase(scene, plan)

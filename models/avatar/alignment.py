@@ -4,6 +4,7 @@ Single-frame estimates jitter, and some frames are grossly wrong. Rendering them
 ghosts; a robust fit of all frames at once removes both in seconds.
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -25,6 +26,7 @@ RESIDUAL_SCALE = 0.05  # of the person's typical size in the picture: where the 
 FIRST_WIDTH = 4.0  # of the robust terms, so that a start a metre off is still drawn in
 WIDE_SHARE = 0.4  # of the steps, until the width is 1
 GROUND_RATE = 0.01
+FAR_OFF, WIDTH_FAR_OFF = 1.2, 1.3  # between heights, widths of body and mask: the start's distance is wrong
 HEIGHT_SCALE = 0.05  # metres
 REFRESH = 5  # steps between two searches for the outermost points
 
@@ -75,22 +77,38 @@ class Boxes:
         residual = (sides - self.targets) / (width * RESIDUAL_SCALE * self.size)
         return (geman_mcclure(residual) * self.known).sum() / self.known.any(1).sum().clamp_min(1)
 
-    def median_offset(self, body: BodyPose, betas: Tensor) -> Tensor:
-        """From the centre of the body's box to that of the mask's, median over the clip, (2,) of x/z, y/z."""
-        everywhere = self._project(body, betas, None)
-        centres = (everywhere.amin(1) + everywhere.amax(1)) / 2
-        offsets = (self.targets[:, :2] + self.targets[:, 2:]) / 2 - centres
-        return offsets[self.boxed].median(0).values / self.K.diagonal()[:2]
+    @torch.no_grad()
+    def place(self, trajectory: Trajectory) -> None:
+        """Moves the clip as a whole to where the masks are: by the median distance of the boxes' sides, and
+        first along the rays where the body looks much larger or smaller than the masks."""
+        ratio = self._size_ratio(self.extent(trajectory(slice(None)), trajectory.betas))
+        trajectory.distance.add_(math.log(ratio))
+        apart = self.targets - self.extent(trajectory(slice(None)), trajectory.betas)
+        apart = torch.where(self.known, apart, torch.nan).unflatten(1, (2, 2))
+        offset = apart.nanmean(1).nanmedian(0).values.nan_to_num()
+        trajectory.direction.add_(offset / self.K.diagonal()[:2])
 
-    def overlap(self, body: BodyPose, betas: Tensor) -> Tensor:
-        """Intersection over union (T,) of the body's boxes, cut at the picture, with the masks'."""
-        everywhere = self._project(body, betas, None).clamp_min(0).minimum(self.picture)
-        low = torch.maximum(everywhere.amin(1), self.targets[:, :2])
-        high = torch.minimum(everywhere.amax(1), self.targets[:, 2:])
-        common = (high - low).clamp_min(0).prod(1)
-        body_area = (everywhere.amax(1) - everywhere.amin(1)).prod(1)
-        mask_area = (self.targets[:, 2:] - self.targets[:, :2]).prod(1)
-        return common / (body_area + mask_area - common).clamp_min(1)
+    def _size_ratio(self, extent: Tensor) -> float:
+        """Size of the boxes (T,4) of the body over that of the masks, median over the clip; 1 where it is
+        about 1. Heights tell; widths, which depend on arms and clothes, where heights are cut off."""
+        sizes, targets = (boxes[:, 2:] - boxes[:, :2] for boxes in (extent, self.targets))
+        for axis, unlike in ((1, FAR_OFF), (0, WIDTH_FAR_OFF)):
+            whole = self.known[:, axis] & self.known[:, axis + 2]
+            if 2 * whole.sum() >= self.boxed.sum():
+                ratio = float((sizes[whole, axis] / targets[whole, axis]).median())
+                return ratio if max(ratio, 1 / ratio) > unlike else 1.0
+        return 1.0
+
+    @torch.no_grad()
+    def extent(self, body: BodyPose, betas: Tensor) -> Tensor:
+        """Boxes (T,4) of the body in pixels, beyond the picture's edge too."""
+        everywhere = self._project(body, betas, None)
+        return torch.cat((everywhere.amin(1), everywhere.amax(1)), dim=1)
+
+    @torch.no_grad()
+    def visible_extent(self, body: BodyPose, betas: Tensor) -> Tensor:
+        """Boxes (T,4) of the body in pixels, cut at the picture."""
+        return self.extent(body, betas).clamp_min(0).minimum(self.picture.repeat(2))
 
     def _project(self, body: BodyPose, betas: Tensor, index: Tensor | None) -> Tensor:
         """Pixels (T,n,2) of all points, or of those in index (T,n), which differ from frame to frame."""
@@ -100,6 +118,13 @@ class Boxes:
         blended = (weights @ body.transforms[:, :, :3].flatten(2)).unflatten(-1, (3, 4))
         placed = (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
         return project(placed, self.K)
+
+
+@torch.no_grad()
+def body_height(body: BodyModel, betas: Tensor) -> float:
+    """Metres from sole to crown of the body of shape betas (10,) in the rest pose."""
+    template, slope = _height(body)
+    return float(template + slope @ betas)
 
 
 def height_error(body: BodyModel, betas: Tensor, height: float) -> Tensor:
@@ -138,10 +163,13 @@ def align(
     The plane (4,) that the person stands on, in camera space, is found on the way and put into `ground`.
 
     Distances are anchored by nothing here but the prior on shape, smoothness and, where given, the height.
+    Without any steps the trajectory stays where it is.
     """
+    if not settings.alignment_steps:
+        return
     w, rates = settings.weights, settings.rates
+    boxes.place(trajectory)
     with torch.no_grad():
-        trajectory.direction.add_(boxes.median_offset(trajectory(slice(None)), trajectory.betas))
         body = trajectory(slice(None))
         ground.copy_(level_plane(feet_positions(body.transforms, body.joints)))
     plane = ground.clone().requires_grad_()

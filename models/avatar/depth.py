@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.avatar.losses import project
 from models.avatar.observations import Crop
 
 HUBER = 0.05  # metres
@@ -19,6 +20,9 @@ BLUR = 0.12  # standard deviation of the low-pass, in heights of the crop
 SOLID = 0.5  # least alpha at which the rendered depth counts
 ROUNDS = 20
 MIN_PIXELS = 30
+POINTS = 1500  # of a frame, at most, in the point form
+TINY = 1e-12  # metres^2, keeps the root's derivative finite
+SEEN = 0.05  # metres that a Gaussian's centre may be behind the rendered depth, and still be what is seen
 
 
 def fit_slope(pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float | None:
@@ -77,13 +81,59 @@ def depth_loss(rendered: Tensor, alpha: Tensor, crop: Crop, slope: float | None,
         error = 1 / distance - 1 / crop.depth.clamp_min(0.1)
     else:
         error = 1 / distance - slope * crop.depth
-        error = error - _masked_median(error.detach()[:, ::2, ::2], mask[:, ::2, ::2])
+        error = error - _shift(distance, mask, crop.depth, slope)
     residual = error * mean.square()[:, None, None] * mask
     heights = [crop.height] if crop.sizes is None else [height for height, _ in crop.sizes]
     blur = _Blur(heights, mask)
     smooth = blur(residual) / blur(mask).clamp_min(1e-3) * mask
     huber = _huber(residual - smooth) + low * _huber(smooth)
     return (huber.sum((1, 2)) / count.clamp_min(MIN_PIXELS)).mean()
+
+
+def point_loss(centres: Tensor, rendered: Tensor, alpha: Tensor, crop: Crop, slope: float | None) -> Tensor:
+    """Huber distance of the seen Gaussians' centres to the nearest back-projected point of the map.
+
+    The point form of HumanSplatHMR's depth loss (arXiv 2605.02784). Slope and shift as for `depth_loss`.
+
+    Args:
+        centres: (B,N,3) camera space, metres.
+        rendered, alpha, crop, slope: as for `depth_loss`.
+    """
+    assert crop.depth is not None and crop.trusted is not None
+    mask = crop.trusted & (alpha.detach() > SOLID)
+    distance = rendered.detach().clamp_min(0.1)
+    if slope is None:
+        mapped = crop.depth
+    else:
+        shift = _shift(distance, mask.float(), crop.depth, slope)
+        mapped = 1 / (slope * crop.depth + shift).clamp_min(1e-3)
+    frames = zip(centres, distance, mask, mapped, crop.K, strict=True)
+    losses = [_to_nearest(*frame) for frame in frames]
+    return torch.stack(losses).mean()
+
+
+def _to_nearest(centres: Tensor, rendered: Tensor, mask: Tensor, mapped: Tensor, K: Tensor) -> Tensor:
+    """Of one frame: the mean over the Gaussians (N,3) that are seen inside the mask (h,w)."""
+    pixels = mask.nonzero()
+    if len(pixels) < MIN_PIXELS:
+        return centres.sum() * 0
+    rows, columns = pixels[:: -(-len(pixels) // POINTS)].unbind(1)
+    places = torch.stack((columns + 0.5, rows + 0.5, torch.ones_like(rows)), dim=1).to(K)
+    points = places @ K.inverse().T * mapped[rows, columns, None]
+    height, width = mask.shape
+    at = project(centres.detach(), K)
+    x, y = (at[:, i].clamp(0, size - 1).long() for i, size in enumerate((width, height)))
+    seen = centres[mask[y, x] & (centres.detach()[:, 2] < rendered[y, x] + SEEN)]
+    if not len(seen):
+        return centres.sum() * 0
+    nearest = points[torch.cdist(seen.detach(), points).argmin(1)]
+    return _huber(((seen - nearest).square().sum(1) + TINY).sqrt()).mean()
+
+
+def _shift(distance: Tensor, mask: Tensor, depth: Tensor, slope: float) -> Tensor:
+    """The shift (B,1,1) of relative maps: the median residual over the mask's pixels."""
+    error = 1 / distance.detach() - slope * depth
+    return _masked_median(error[:, ::2, ::2], mask[:, ::2, ::2])
 
 
 def _huber(residual: Tensor) -> Tensor:

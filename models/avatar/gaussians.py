@@ -14,17 +14,19 @@ GREY = 0.5
 
 
 class Gaussians(nn.Module):
-    """N Gaussians tied to N points of the body's surface, free in offset, axes, sizes, colour and opacity."""
+    """N Gaussians tied to N points of the body's surface, free in offset, axes, sizes, colour and opacity.
+
+    They are where the points are; `to` would leave those behind.
+    """
 
     def __init__(self, surface: SurfacePoints) -> None:
         super().__init__()
-        count = len(surface)
         self.surface = surface
-        self.offsets = nn.Parameter(torch.zeros(count, 3))
+        self.offsets = nn.Parameter(torch.zeros_like(surface.template))
         self.quaternions = nn.Parameter(upright(surface.normals))
-        self.log_scales = nn.Parameter((surface.spacing[:, None] * torch.tensor(FLAT)).log())
-        self.colors = nn.Parameter(torch.full((count, 3), GREY))
-        self.opacity_logits = nn.Parameter(torch.full((count,), OPACITY_LOGIT))
+        self.log_scales = nn.Parameter((surface.spacing[:, None] * surface.spacing.new_tensor(FLAT)).log())
+        self.colors = nn.Parameter(torch.full_like(surface.template, GREY))
+        self.opacity_logits = nn.Parameter(torch.full_like(surface.spacing, OPACITY_LOGIT))
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -68,7 +70,7 @@ def refined(coarse: Gaussians, surface: SurfacePoints) -> Gaussians:
     blend = 1 / np.maximum(distance, 1e-4)
     weights = torch.from_numpy((blend / blend.sum(1, keepdims=True)).astype(np.float32)).to(coarse.offsets)
     index = torch.from_numpy(nearest).to(coarse.offsets.device)
-    fine = Gaussians(surface).to(coarse.offsets.device)
+    fine = Gaussians(surface)
     for name in ("offsets", "colors", "opacity_logits"):
         values = getattr(coarse, name)[index]
         getattr(fine, name).copy_((values * weights.reshape(*weights.shape, *[1] * (values.ndim - 2))).sum(1))

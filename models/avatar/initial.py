@@ -9,6 +9,7 @@ from models.avatar.observations import Evidence
 from models.errors import InputError
 
 NEAREST = 0.2  # metres; nobody is filmed whole from nearer
+LARGEST_COEFFICIENT = 5.0  # of the shape, in standard deviations of the population
 
 
 def check(evidence: Evidence) -> None:
@@ -32,6 +33,8 @@ def check(evidence: Evidence) -> None:
     numbers = (evidence.poses[posed], evidence.trans[posed], evidence.betas, evidence.K, [evidence.fps])
     if not all(np.isfinite(a).all() for a in numbers):
         raise InputError("The initial motion holds values that are not finite numbers.", "Estimate it again.")
+    if not (evidence.K[0, 0] > 0 and evidence.K[1, 1] > 0):
+        raise InputError("K has a focal length that is not positive.", "Give the pictures' true intrinsics.")
     if not evidence.fps > 0:
         raise InputError(f"A frame rate of {evidence.fps} makes no sense.", "Give the frames' true rate.")
     if not posed.any():
@@ -43,17 +46,29 @@ def check(evidence: Evidence) -> None:
         )
 
 
+def believable_shape(betas: torch.Tensor) -> torch.Tensor:
+    """The shape coefficients (10,), or zeros, the mean shape, where one of them is nobody's."""
+    return betas if betas.abs().max() <= LARGEST_COEFFICIENT else torch.zeros_like(betas)
+
+
 def filled_in(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor]:
-    """Poses (T,72) and trans (T,3); frames without an estimate lie on the shortest way between their
+    """Poses (T,72) and trans (T,3); frames without an estimate as `between` fills them."""
+    return between(evidence.poses, evidence.trans, evidence.posed)
+
+
+def between(
+    poses: NDArray[np.floating], trans: NDArray[np.floating], known: NDArray[np.bool_]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Poses (T,72) and trans (T,3); frames that are not `known` (T,) lie on the shortest way between their
     neighbours, before the first and after the last one they stand still."""
-    known = np.flatnonzero(evidence.posed)
-    frames = np.clip(np.arange(len(evidence)), known[0], known[-1])
-    if len(known) == 1:
-        poses, trans = evidence.poses[frames], evidence.trans[frames]
+    rows = np.flatnonzero(known)
+    frames = np.clip(np.arange(len(known)), rows[0], rows[-1])
+    if len(rows) == 1:
+        poses, trans = poses[frames], trans[frames]
     else:
-        trans = np.stack([np.interp(frames, known, evidence.trans[known, i]) for i in range(3)], axis=1)
-        joints = evidence.poses[known].reshape(-1, 24, 3)
-        poses = np.concatenate([_turned(known, joints[:, j], frames) for j in range(24)], axis=1)
+        joints = poses[rows].reshape(-1, 24, 3)
+        trans = np.stack([np.interp(frames, rows, trans[rows, i]) for i in range(3)], axis=1)
+        poses = np.concatenate([_turned(rows, joints[:, j], frames) for j in range(24)], axis=1)
     return torch.from_numpy(poses.astype(np.float32)), torch.from_numpy(trans.astype(np.float32))
 
 

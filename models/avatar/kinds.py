@@ -7,11 +7,12 @@ both ends of these frames, and does not once they are put right.
 import torch
 from torch import Tensor
 
+from models.avatar.screening import in_words
 from models.body import BodyModel
 from models.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from models.sequence import steady_path
 
-KINDS = ("as given", "legs swapped", "arms swapped", "limbs swapped", "legs mirrored", "arms mirrored",
+KINDS = ("as given", "legs swapped", "arms swapped", "limbs swapped", "legs mirrored",
          "all mirrored", "reversed in depth", "turned by half")  # fmt: skip
 JITTER = 0.01  # metres a frame squared
 
@@ -58,7 +59,7 @@ def alternatives(rotations: Tensor, rays: Tensor) -> Tensor:
     """
     legs, mirrored = _legs_swapped(rotations), _conjugated(rotations[:, _OTHER_SIDE], _ACROSS)
     parts = []
-    for joints in (sum(_LEGS, []), sum(_ARMS, []), list(range(1, 24))):
+    for joints in (sum(_LEGS, []), list(range(1, 24))):
         parts.append(rotations.clone())
         parts[-1][:, joints] = mirrored[:, joints]
     towards = torch.eye(3).to(rays) - 2 * rays[:, :, None] * rays[:, None]
@@ -71,10 +72,7 @@ def alternatives(rotations: Tensor, rays: Tensor) -> Tensor:
 
 def told(changed: dict[int, str]) -> str:
     """What `put_right` did, in words."""
-    names = sorted(set(changed.values()))
-    frames = {name: [t for t in sorted(changed) if changed[t] == name] for name in names}
-    listed = "; ".join(f"{name}: {', '.join(map(str, frames[name]))}" for name in names)
-    return f"The initial poses of {len(changed)} frames looked swapped and were put right ({listed})."
+    return f"Left and right, or front and back, were exchanged in the initial poses of {in_words(changed)}."
 
 
 def _conjugated(rotations: Tensor, signs: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from models.avatar.losses import project
 from models.avatar.trajectory import BodyPose
+from models.body import BodyModel
 from models.hmr.landmarks import NUMBERS, WEIGHTS, landmark_positions
 
 RESIDUAL_SCALE = 0.05  # of the person's typical size in the picture: where the term levels off
@@ -37,11 +38,26 @@ class Landmarks:
             body: the pose in `frames`, (T,) or a slice; or (B,T), then it is the mean of each run's own.
             width: factor on the distance at which the term levels off.
         """
-        pixels = project(landmark_positions(body.transforms, body.joints), self.K)
-        residual = (pixels - self.places[:, frames]) / (width * self.scale)
-        squared = residual.square().sum(-1)
+        costs = self._costs(body.transforms, body.joints, frames, width)
         weights = self.weights[:, frames]
         if weights.ndim == 3:
-            weights, squared = weights[:, None], squared[:, None]
-        total = (weights * squared / (1 + squared)).sum((0, 2, 3))
+            weights, costs = weights[:, None], costs[:, None]
+        total = (weights * costs).sum((0, 2, 3))
         return (total / weights.sum((0, 2, 3)).clamp_min(1)).mean()
+
+    def distances(self, body: BodyModel, poses: Tensor, trans: Tensor, betas: Tensor) -> Tensor:
+        """The same for each frame of a motion, (T,) in 0 to 1; NaN where no landmark was seen.
+
+        Args:
+            poses: (T,72), trans: (T,3), betas: (10,) of `body`.
+        """
+        costs = self._costs(*body.articulate(poses, trans, betas), slice(None), 1.0)
+        weights = self.weights.sum((0, 2))
+        return (self.weights * costs).sum((0, 2)) / torch.where(weights > 0, weights, torch.nan)
+
+    def _costs(self, transforms: Tensor, joints: Tensor, frames: Tensor | slice, width: float) -> Tensor:
+        """Geman-McClure (P,...,L) of the landmarks' distances in some frames."""
+        pixels = project(landmark_positions(transforms, joints), self.K)
+        residual = (pixels - self.places[:, frames]) / (width * self.scale)
+        squared = residual.square().sum(-1)
+        return squared / (1 + squared)

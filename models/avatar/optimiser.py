@@ -1,31 +1,37 @@
 """The joint optimisation of avatar and motion: its phases in order, its result."""
 
 import hashlib
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar import initial
-from models.avatar.alignment import Boxes, align, with_height
+from models.avatar.alignment import Boxes, align, body_height, with_height
 from models.avatar.avatar import Avatar
-from models.avatar.completion import HARDLY, completed
-from models.avatar.depth import SOLID, fit_slope
+from models.avatar.completion import completed, hardly_seen
+from models.avatar.depth import MIN_PIXELS, SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
 from models.avatar.kinds import put_right, told
 from models.avatar.landmarks import Landmarks
 from models.avatar.observations import Crops, Evidence, mask_boxes, together
 from models.avatar.phases import Phase, Plan, Scene
+from models.avatar.safeguard import Placed, Verdict, judged
+from models.avatar.screening import in_words, overlaps, screened
 from models.avatar.settings import OptimiserSettings
+from models.avatar.sides import remarks
+from models.avatar.stopping import CHECK_EVERY, Lookout
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
-CHECKPOINT_VERSION = 3  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 6  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
@@ -33,7 +39,7 @@ REPORT_EVERY = 25  # steps
 SAVE_EVERY = 200  # steps
 OUTLINE_POINTS = 1500  # on the surface, whose outermost ones make the body's box
 DEPTH_FRAMES = 60  # at most, for the slope of the depth maps
-MUCH_UNSEEN = 0.3  # of the Gaussians
+UNLIKELY_DEPTH = 2.5  # times the distance that the alignment found: such metric maps are not in metres
 FIT_STEPS = 25  # for each held-out frame
 # Such a frame moves alone, without the kernel, and would leave its neighbours' path.
 FIT_SMOOTHNESS, FIT_PACE = 6.0, 0.5
@@ -84,6 +90,7 @@ class _State:
     phase: int = 0
     mean_log_distance: float | None = None
     slope: float | None = None
+    metric: bool = False
     dropped: list[int] = field(default_factory=list)
     losses: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -101,7 +108,8 @@ def optimise(
 ) -> Result:
     """Learns an avatar and refines the motion, together, from one clip.
 
-    Deterministic on one machine and device; picking up a checkpoint gives the same result as no interruption.
+    Deterministic on one machine (on CUDA up to rounding); picking up a checkpoint gives the same result as no
+    interruption.
 
     Args:
         evidence: pictures, masks, the initial motion, and depth maps and landmarks where there are any.
@@ -141,8 +149,7 @@ class _Optimisation:
                 f"Only {len(self.usable)} frames have a usable mask of the person; {MIN_FRAMES} are needed.",
                 "Look at the masks; choose another person with --person, or give masks with --masks.",
             )
-        betas = torch.from_numpy(evidence.betas.astype(np.float32))
-        self.start = tuple(a.to(device) for a in (*initial.filled_in(evidence), betas))
+        self.betas = torch.from_numpy(evidence.betas.astype(np.float32)).to(device)
         self.total = settings.alignment_steps + settings.silhouette_steps
         self.total += settings.joint_steps + settings.appearance_steps
         self.done = 0
@@ -168,65 +175,128 @@ class _Optimisation:
             if phase_state is None:
                 self._prepare(name, state)
             phase = Phase(self._scene(state), self._plan(name, state))
+            lookout = self._lookout(phase, state)
             if phase_state is not None:
                 phase.load_state_dict(phase_state)
+                if lookout:
+                    lookout.load_state_dict(phase_state["lookout"])
                 phase_state = None
-            self._carry_out(phase, state)
+            self._carry_out(phase, lookout, state)
             state.phase = number + 1
             self._save(state, None)
         return self._result(state)
 
     def _fresh(self) -> _State:
-        poses, trans, betas = self._sized(*self.start)
-        poses, changed = put_right(poses, trans, betas, self.body)
-        kernel = self.settings.kernel_seconds * self.evidence.fps
-        trajectory = Trajectory(poses, trans, betas, self.body, kernel)
+        trajectory = self._trajectory(initial.filled_in(self.evidence))
         ground = torch.zeros(4, device=self.device)
-        state = _State(trajectory, self._gaussians(self.settings.gaussians), ground, put_right=changed)
-        if changed:
-            state.warnings.append(told(changed))
-        return state
+        return _State(trajectory, self._gaussians(self.settings.gaussians), ground)
 
-    def _sized(self, poses: Tensor, trans: Tensor, betas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The start for a body of the given height, if one is given: as much farther as it is taller."""
-        if not self.settings.height:
-            return poses, trans, betas
-        sized, factor = with_height(self.body, betas, self.settings.height)
-        before, after = (self.body.shaped_joints(b)[0] for b in (betas, sized))
-        return poses, factor * (trans + before) - after, sized
+    def _trajectory(self, start: tuple[Tensor, Tensor]) -> Trajectory:
+        """The motion under optimisation, from the start's poses and trans."""
+        return Trajectory(*self._sized(*start), self.body, self._scales())
+
+    def _scales(self) -> list[Scale]:
+        """Of the motion in time; what many frames say together is remembered longer."""
+        settings, fps = self.settings, self.evidence.fps
+        wider = (
+            Scale(settings.wide_kernel_seconds * fps, settings.wide_pace, memory=2),
+            Scale(math.inf, settings.clip_pace, memory=4),
+        )
+        return [Scale(settings.kernel_seconds * fps), *(scale for scale in wider if scale.pace)]
+
+    def _sized(self, poses: Tensor, trans: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The start with the shape that the optimisation begins with, the pelvis where it was; if the height
+        is given, for a body of that height, and as much farther as it is taller."""
+        shape, factor = initial.believable_shape(self.betas), 1.0
+        if self.settings.height:
+            shape, factor = with_height(self.body, shape, self.settings.height)
+        before, after = (self.body.shaped_joints(b)[0] for b in (self.betas, shape))
+        return poses.to(self.device), factor * (trans.to(self.device) + before) - after, shape
 
     def _gaussians(self, count: int) -> Gaussians:
-        return Gaussians(spread(self.body, count, self.settings.seed)).to(self.device)
+        return Gaussians(spread(self.body, count, self.settings.seed).to(self.device))
 
     def _align(self, state: _State) -> None:
-        """Phase 0: everything that can be known without rendering."""
-        evidence, settings = self.evidence, self.settings
-        height, width = evidence.masks[int(self.usable[0])].shape
-        outline = spread(self.body, OUTLINE_POINTS, settings.seed).to(self.device)
-        boxes = Boxes(outline, self.boxes, (width, height), evidence.K)
-        for step, loss in enumerate(
-            align(state.trajectory, boxes, self._landmarks(), evidence.fps, settings, state.ground)
-        ):
-            if step % REPORT_EVERY == 0:
-                state.losses.append({"phase": "alignment", "step": step, "total": float(loss)})
-            self._tell("alignment")
+        """Phase 0: everything that can be known without rendering; anew without the frames that it shows to
+        be of somebody else, whose masks would draw their neighbours away."""
+        begin = self._sided(state, *self._screen(state))
+        if not torch.equal(initial.believable_shape(self.betas), self.betas):
+            largest = float(self.betas.abs().max())
+            state.warnings.append(
+                f"The initial motion has a body shape that nobody has (a coefficient of {largest:.0f}, where "
+                "3 is rare already); the mean shape was taken instead."
+            )
+        while True:
+            state.trajectory = self._trajectory(begin)
+            boxes = self._boxes(state)
+            state.losses = []
+            for step, loss in enumerate(
+                align(
+                    state.trajectory,
+                    boxes,
+                    self._landmarks(),
+                    self.evidence.fps,
+                    self.settings,
+                    state.ground,
+                )
+            ):
+                if step % REPORT_EVERY == 0:
+                    state.losses.append({"phase": "alignment", "step": step, "total": float(loss)})
+                if self.done < self.settings.alignment_steps:
+                    self._tell("alignment")
+            if not self._drop_strangers(state, boxes):
+                break
         state.mean_log_distance = float(state.trajectory.mean_log_distance().detach())
-        self._drop_strangers(state, boxes)
+        if state.dropped:
+            frames = in_words(state.dropped)
+            state.warnings.append(f"The mask is not where the person should be in {frames}, left out here.")
 
-    @torch.no_grad()
-    def _drop_strangers(self, state: _State, boxes: Boxes) -> None:
-        """Leaves out the frames whose mask is not where the whole clip says that the person is."""
-        overlap = boxes.overlap(state.trajectory(slice(None)), state.trajectory.betas).cpu().numpy()
-        state.dropped = [t for t in self.usable.tolist() if overlap[t] < MIN_OVERLAP]
-        count, dropped = len(self.usable), len(state.dropped)
-        if count - dropped < MIN_FRAMES:
+    def _sided(self, state: _State, poses: Tensor, trans: Tensor) -> tuple[Tensor, Tensor]:
+        """The start with left and right, front and back where the motion says that they are."""
+        poses, trans = poses.to(self.device), trans.to(self.device)
+        poses, state.put_right = put_right(poses, trans, self.betas, self.body)
+        if state.put_right:
+            state.warnings.append(told(state.put_right))
+        return poses, trans
+
+    def _boxes(self, state: _State) -> Boxes:
+        """The boxes of the masks that are believed, against the body's."""
+        known = self.boxes.copy()
+        known[state.dropped] = np.nan
+        height, width = self.evidence.masks[int(self.usable[0])].shape
+        outline = spread(self.body, OUTLINE_POINTS, self.settings.seed).to(self.device)
+        return Boxes(outline, known, (width, height), self.evidence.K)
+
+    def _screen(self, state: _State) -> tuple[Tensor, Tensor]:
+        """Drops masks of somebody else; gives a start without the poses that are somewhere else."""
+        boxes = self._boxes(state)
+        boxes.place(state.trajectory)
+        body = boxes.visible_extent(state.trajectory(slice(None)), state.trajectory.betas)
+        state.dropped, misplaced = screened(body.cpu().double().numpy(), self.boxes)
+        posed = self.evidence.posed.copy()
+        posed[misplaced] = False
+        if not misplaced or not posed.any():
+            return initial.filled_in(self.evidence)
+        state.warnings.append(
+            f"The initial pose is far from the person in {in_words(misplaced)}; its neighbours' was taken."
+        )
+        return initial.filled_in(replace(self.evidence, posed=posed))
+
+    def _drop_strangers(self, state: _State, boxes: Boxes) -> bool:
+        """Leaves out the frames whose mask is not where the whole clip says that the person is; whether
+        there are any new ones."""
+        body = boxes.visible_extent(state.trajectory(slice(None)), state.trajectory.betas)
+        overlap = overlaps(body.cpu().double().numpy(), self.boxes)
+        strangers = set(self.usable[overlap[self.usable] < MIN_OVERLAP].tolist())
+        dropped = sorted(strangers.union(state.dropped))
+        count = len(self.usable)
+        if count - len(dropped) < MIN_FRAMES:
             raise StageError(
-                f"Initial motion and masks disagree where the person is in {dropped} of {count} frames.",
+                f"Initial motion and masks disagree where the person is in {len(dropped)} of {count} frames.",
                 "Check that both are of one person, and that K belongs to the pictures.",
             )
-        if dropped:
-            frames = "1 frame" if dropped == 1 else f"{dropped} frames"
-            state.warnings.append(f"{frames} left out: the mask is not where the person should be.")
+        found, state.dropped = len(dropped) > len(state.dropped), dropped
+        return found
 
     def _prepare(self, name: str, state: _State) -> None:
         """What happens once between two phases."""
@@ -239,24 +309,37 @@ class _Optimisation:
         elif name == "held-out poses":
             poses, trans, _ = state.trajectory.motion()
             state.interpolated = poses, trans
-            state.trajectory.settle()
-            state.trajectory.kernel.copy_(torch.eye(len(state.trajectory)))
+            state.trajectory.part_frames()
 
-    def _carry_out(self, phase: Phase, state: _State) -> None:
-        plan = phase.plan
-        while phase.step_number < plan.steps:
+    def _lookout(self, phase: Phase, state: _State) -> Lookout | None:
+        """For the phase in which the avatar alone learns, if there is anything to judge it by."""
+        held_out, settings = self._held_out(state), self.settings
+        if phase.plan.name != "appearance" or not held_out or not settings.patience:
+            return None
+        return Lookout(phase.scene, self._crops(settings.final_person_pixels, held_out), settings.patience)
+
+    def _carry_out(self, phase: Phase, lookout: Lookout | None, state: _State) -> None:
+        plan, ended = phase.plan, phase.step_number >= phase.plan.steps
+        while not ended:
             phase.step()
-            if phase.step_number % REPORT_EVERY == 0 or phase.step_number == plan.steps:
+            step = phase.step_number
+            checked = {"held_out": lookout.check()} if lookout and step % CHECK_EVERY == 0 else {}
+            ended = step == plan.steps or bool(lookout and lookout.exhausted)
+            if step % REPORT_EVERY == 0 or ended:
                 means = phase.losses.read()
                 if not np.isfinite(means["total"]):
                     raise StageError(
                         f"The optimisation diverged in the phase '{plan.name}'.",
                         "Look at the initial poses and masks; lower the learning rates (optimize.rates).",
                     )
-                state.losses.append({"phase": plan.name, "step": phase.step_number, **means})
+                state.losses.append({"phase": plan.name, "step": step, **means, **checked})
             self._tell(plan.name)
-            if phase.step_number % SAVE_EVERY == 0 and phase.step_number < plan.steps:
-                self._save(state, phase.state_dict())
+            if step % SAVE_EVERY == 0 and not ended:
+                watched = lookout.state_dict() if lookout else None
+                self._save(state, {**phase.state_dict(), "lookout": watched})
+        if lookout:
+            lookout.keep_best()
+        self.done += plan.steps - phase.step_number
 
     def _tell(self, name: str) -> None:
         self.done += 1
@@ -269,17 +352,17 @@ class _Optimisation:
             gaussians=state.gaussians,
             fps=self.evidence.fps,
             settings=self.settings,
-            mean_log_distance=None if self._metric() else state.mean_log_distance,
+            mean_log_distance=None if state.metric else state.mean_log_distance,
             slope=state.slope,
             landmarks=self._landmarks(),
             ground=state.ground,
-            use_depth=self._metric() or state.slope is not None,
+            use_depth=state.metric or state.slope is not None,
         )
 
     def _plan(self, name: str, state: _State) -> Plan:
         settings = self.settings
         held_out = self._held_out(state)
-        training = [t for t in self.usable.tolist() if t not in held_out and t not in state.dropped]
+        training = [t for t in self._believed(state) if t not in held_out]
         fitting = name == "held-out poses"
         frames = held_out if fitting else training
         joint = name == "joint"
@@ -300,6 +383,7 @@ class _Optimisation:
             uses_color=name != "silhouettes",
             smoothness=FIT_SMOOTHNESS if fitting else settings.weights.rendered_smoothness,
             pace=FIT_PACE if fitting else 1.0,
+            warm_up=settings.warm_up_steps if joint else 0,
             seed=settings.seed + len(name),
         )
 
@@ -312,9 +396,13 @@ class _Optimisation:
             "held-out poses": -(-FIT_STEPS * len(self._held_out(state)) // settings.frames_per_step),
         }[name]
 
+    def _believed(self, state: _State) -> list[int]:
+        """Frames with a usable mask of the right person."""
+        return [t for t in self.usable.tolist() if t not in state.dropped]
+
     def _held_out(self, state: _State) -> list[int]:
         """Evenly spaced frames that the avatar never sees."""
-        frames = [t for t in self.usable.tolist() if t not in state.dropped]
+        frames = self._believed(state)
         count = int(self.settings.held_out * len(frames)) if len(frames) >= MIN_FRAMES_TO_HOLD_OUT else 0
         return [frames[int((i + 0.5) * len(frames) / count)] for i in range(count)]
 
@@ -322,20 +410,41 @@ class _Optimisation:
         return Crops(self.evidence, self.boxes, np.array(frames, np.int64), pixels, self.device)
 
     def _landmarks(self) -> Landmarks | None:
-        if self.evidence.landmarks is None or not self.settings.weights.landmarks:
+        return self._observed_landmarks() if self.settings.weights.landmarks else None
+
+    def _observed_landmarks(self) -> Landmarks | None:
+        if self.evidence.landmarks is None:
             return None
         size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
         return Landmarks(self.evidence.landmarks, self.evidence.K, size, self.device)
 
     # Depth
 
-    def _metric(self) -> bool:
-        return self.evidence.depth is not None and self.evidence.disparity is None
-
     @torch.no_grad()
     def _calibrate_depth(self, state: _State) -> None:
-        if self.evidence.disparity is None or not self.settings.weights.depth:
+        """Fits the slope of relative maps; metric ones must put the person about where the pictures do."""
+        evidence = self.evidence
+        metric = evidence.disparity is None
+        if (metric and evidence.depth is None) or not self.settings.weights.depth:
             return
+        pairs = self._depths(state)
+        if not pairs:
+            state.warnings.append("The depth maps say nothing about the person and were not used.")
+        elif metric:
+            ratio = float(np.median(np.concatenate([depth * inverse for depth, inverse in pairs])))
+            state.metric = 1 / UNLIKELY_DEPTH < ratio < UNLIKELY_DEPTH
+            if not state.metric:
+                state.warnings.append(
+                    f"The depth maps put the person {ratio:.2g} times as far away as the pictures do, and "
+                    "were not used; they must be in metres."
+                )
+        else:
+            state.slope = fit_slope(pairs)
+            if state.slope is None:
+                state.warnings.append("The depth maps contradict the silhouettes and were not used.")
+
+    def _depths(self, state: _State) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """The maps' values and the rendered 1/z at the same pixels of the person, frame by frame."""
         scene, plan = self._scene(state), self._plan("silhouettes", state)
         pairs = []
         for t in plan.frames[:: max(1, len(plan.frames) // DEPTH_FRAMES)]:
@@ -343,11 +452,10 @@ class _Optimisation:
             drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms, together([crop]))
             assert crop.depth is not None and crop.trusted is not None
             inside = crop.trusted & (drawn.alpha[0] > SOLID)
-            inverse = 1 / drawn.depth[0][inside].clamp_min(0.1)
-            pairs.append((crop.depth[inside].double().cpu().numpy(), inverse.double().cpu().numpy()))
-        state.slope = fit_slope(pairs)
-        if state.slope is None:
-            state.warnings.append("The depth maps contradict the silhouettes and were not used.")
+            if inside.sum() >= MIN_PIXELS:
+                inverse = 1 / drawn.depth[0][inside].clamp_min(0.1)
+                pairs.append((crop.depth[inside].double().cpu().numpy(), inverse.double().cpu().numpy()))
+        return pairs
 
     # Checkpoints
 
@@ -385,15 +493,16 @@ class _Optimisation:
     # The result
 
     def _result(self, state: _State) -> Result:
-        poses, trans, joints = state.trajectory.motion()
         avatar = self._avatar(state)
+        verdict = self._judged(state, avatar)
+        poses, trans = verdict.motion
         training = self._plan("appearance", state)
         seen = coverage(avatar, poses, trans, training.fine, training.frames)
         avatar = completed(replace(avatar, coverage=seen).to("cpu"))
-        unseen = float((avatar.coverage <= HARDLY).float().mean())
-        if unseen > MUCH_UNSEEN:
-            share = round(100 * unseen)
-            state.warnings.append(f"{share} % of the body was hardly ever seen; its colours are guesses.")
+        unseen = hardly_seen(avatar)
+        joints = self.body.articulate(poses, trans, state.trajectory.betas.detach())[1]
+        seen_poses, seen_joints = (a.cpu().numpy()[self._believed(state)] for a in (poses, joints))
+        state.warnings += remarks(seen_poses, seen_joints, unseen)
         history = {
             "losses": state.losses,
             "warnings": state.warnings,
@@ -402,21 +511,48 @@ class _Optimisation:
                 "held_out": self._held_out(state),
                 "dropped": state.dropped,
                 "put_right": state.put_right,
+                "given_up": verdict.replaced,
             },
             "depth_slope": state.slope,
-            "size_from": self._size_from(),
+            "depth_used": state.metric or state.slope is not None,
+            "size_from": self._size_from(state),
+            "height": body_height(self.body, avatar.betas.to(self.device)),
             "hardly_seen": unseen,
-            "held_out": self._comparison(state, avatar.to(self.device)),
+            "held_out": self._comparison(state, avatar.to(self.device), verdict.motion),
+            "agreement": verdict.figures,
         }
         before = state.interpolated
         interpolated = None if before is None else (before[0].cpu(), before[1].cpu())
         return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history, interpolated)
 
-    def _size_from(self) -> str:
+    def _initial(self, avatar: Avatar) -> Placed:
+        """The initial motion for the avatar's body, the pelvis where it was."""
+        poses, trans = (a.to(self.device) for a in initial.filled_in(self.evidence))
+        return Placed(poses, trans + self.body.shaped_joints(self.betas)[0] - avatar.rest_joints[0])
+
+    def _judged(self, state: _State, avatar: Avatar) -> Verdict:
+        """The refined motion against the initial one; what was given up is told in a warning."""
+        crops = self._crops(self.settings.person_pixels, self._believed(state))
+        refined = Placed(*state.trajectory.motion()[:2])
+        start = self._initial(avatar)
+        verdict = judged(avatar, self.body, start, refined, crops, self._observed_landmarks())
+        if verdict.whole:
+            state.warnings.append(
+                "The refined motion agrees no better with the pictures than the initial one, which was kept: "
+                "masks or initial motion are wrong."
+            )
+        elif verdict.replaced:
+            state.warnings.append(
+                f"The refined pose agreed worse with the pictures than the initial one in "
+                f"{in_words(verdict.replaced)}, and was given up there."
+            )
+        return verdict
+
+    def _size_from(self, state: _State) -> str:
         """What decides between small and near, tall and far."""
         if self.settings.height:
             return "given height"
-        return "metric depth" if self._metric() else "population prior"
+        return "metric depth" if state.metric else "population prior"
 
     @torch.no_grad()
     def _avatar(self, state: _State) -> Avatar:
@@ -436,16 +572,15 @@ class _Optimisation:
         )
 
     @torch.no_grad()
-    def _comparison(self, state: _State, avatar: Avatar) -> dict[str, Any]:
+    def _comparison(self, state: _State, avatar: Avatar, refined: Placed) -> dict[str, Any]:
         """PSNR, SSIM and IoU of the finished avatar on the held-out frames, in their initial poses, in those
         that the neighbouring frames give them, and in those fitted to them; empty without such frames."""
         if state.interpolated is None:
             return {}
-        poses, trans, betas = self.start
         motions = {
-            "initial poses": (poses, trans + self.body.shaped_joints(betas)[0] - avatar.rest_joints[0]),
+            "initial poses": self._initial(avatar),
             "interpolated poses": state.interpolated,
-            "fitted poses": state.trajectory.motion()[:2],
+            "fitted poses": refined,
         }
         frames = self._held_out(state)
         crops = self._crops(self.settings.final_person_pixels, frames)

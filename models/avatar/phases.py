@@ -9,7 +9,7 @@ from torch import Tensor
 from models.avatar.alignment import height_error
 from models.avatar.comparison import compare
 from models.avatar.coupling import Coupling
-from models.avatar.depth import depth_loss
+from models.avatar.depth import depth_loss, point_loss
 from models.avatar.gaussians import Gaussians
 from models.avatar.landmarks import Landmarks
 from models.avatar.losses import plausibility
@@ -18,6 +18,7 @@ from models.avatar.posing import pose_ellipsoids
 from models.avatar.schedule import Draws, RowAdam, cosine
 from models.avatar.settings import OptimiserSettings
 from models.avatar.trajectory import Trajectory
+from models.body.skinning import skin
 from models.hmr.ground import feet_positions, standing_loss
 from models.rasterizer import Rendering, render, ssim
 
@@ -56,6 +57,11 @@ class Scene:
         opacities = g.opacity_logits.sigmoid()
         return render(means, shapes, g.colors, opacities, crop.K, crop.width, crop.height)
 
+    def centres(self, transforms: Tensor) -> Tensor:
+        """The Gaussians' centres (B,N,3) under the transforms (B,24,4,4), camera space."""
+        g = self.gaussians
+        return skin(g.means(self.trajectory.betas), g.surface.weights, transforms)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -71,6 +77,7 @@ class Plan:
         uses_color: whether colour and depth count, or the silhouette alone.
         smoothness: factor on the smoothness's weight.
         pace: factor on the learning rates.
+        warm_up: steps until the motion's rates are whole.
         seed: of frame order and backgrounds.
     """
 
@@ -86,6 +93,7 @@ class Plan:
     uses_color: bool
     smoothness: float
     pace: float
+    warm_up: int
     seed: int
 
 
@@ -141,8 +149,9 @@ class Phase:
         self.losses = Losses()
         self.step_number = 0
         g, trajectory = scene.gaussians, scene.trajectory
-        rows = torch.tensor([rates.rotation] * 72 + [rates.direction] * 2 + [rates.distance], device=device)
-        self.motion_adam = RowAdam(trajectory.updates, rows)
+        columns = [rates.rotation] * 72 + [rates.direction] * 2 + [rates.distance]
+        motion_rates = torch.tensor(columns, device=device) * trajectory.paces
+        self.motion_adam = RowAdam(trajectory.updates, motion_rates, trajectory.memory)
         groups: list[dict[str, Any]] = []
         if plan.moves_avatar:
             groups += [
@@ -181,7 +190,8 @@ class Phase:
             updates = scene.trajectory.updates
             assert updates.grad is not None
             rows = scene.trajectory.reached(self.timetable.frames[step])
-            self.motion_adam.step(updates.grad, rows, factor)
+            warmth = min((step + 1) / plan.warm_up, 1.0) if plan.warm_up else 1.0
+            self.motion_adam.step(updates.grad, rows, warmth * factor)
             updates.grad = None
         if plan.moves_avatar:
             scene.gaussians.keep_displayable()
@@ -206,6 +216,10 @@ class Phase:
                 terms["depth"] = w.depth * depth_loss(
                     drawn.depth, drawn.alpha, crop, scene.slope, w.depth_low
                 )
+                if w.depth_points:
+                    centres = scene.centres(transforms)
+                    distance = point_loss(centres, drawn.depth, drawn.alpha, crop, scene.slope)
+                    terms["depth points"] = w.depth_points * distance
         if plan.moves_motion:
             share = w.rendered_priors
             terms["plausibility"] = plausibility(

@@ -29,23 +29,25 @@ class RowAdam:
     BETAS = (0.8, 0.95)  # short memories: a row is touched once in a few dozen steps
     EPSILON = 1e-8
 
-    def __init__(self, parameter: Tensor, rates: Tensor) -> None:
+    def __init__(self, parameter: Tensor, rates: Tensor, memory: Tensor) -> None:
         """
         Args:
-            parameter: (T,P), changed in place.
-            rates: (P,) learning rates of the columns.
+            parameter: (R,P), changed in place.
+            rates: (R,P) learning rates.
+            memory: (R,1) factors on the number of steps that a row's means look back upon.
         """
         self.parameter = parameter
         self.rates = rates
+        self.slow, self.fast = (1 - (1 - beta) / memory for beta in self.BETAS)
         self.first = torch.zeros_like(parameter, requires_grad=False)
         self.second = torch.zeros_like(parameter, requires_grad=False)
         self.steps = parameter.new_zeros(len(parameter), 1, requires_grad=False)
 
     @torch.no_grad()
     def step(self, gradient: Tensor, rows: Tensor, factor: float) -> None:
-        """Moves the rows where `rows` (T,) is true against their part of the gradient (T,P), at `factor`
+        """Moves the rows where `rows` (R,) is true against their part of the gradient (R,P), at `factor`
         times the rates. All are computed and the others kept: picking would wait for the device."""
-        slow, fast = self.BETAS
+        slow, fast = self.slow, self.fast
         chosen = rows[:, None]
         steps = self.steps + 1
         first = torch.lerp(gradient, self.first, slow)

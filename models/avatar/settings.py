@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+Pace = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Steps = Annotated[int, Field(ge=0, le=100_000)]
 
 
@@ -36,6 +38,9 @@ class Weights(_Section):
     dssim: Weight = Field(default=0.2, description="colour, 1 - SSIM")
     silhouette: Weight = Field(default=4.0, description="squared differences of alpha and mask")
     depth: Weight = Field(default=20.0, description="depth maps, Huber")
+    depth_points: Weight = Field(
+        default=0.0, description="seen Gaussians against the depth maps' nearest points, Huber"
+    )
     depth_low: Weight = Field(default=0.3, description="share of the depth's low frequencies, which lean")
     margin: Weight = Field(
         default=2000.0, description="point to mesh: distance beyond the cloth margin, squared"
@@ -56,7 +61,7 @@ class Weights(_Section):
 class Rates(_Section):
     """Adam's learning rates at the start of a phase; they fall to a tenth by a cosine."""
 
-    rotation: Rate = Field(default=0.01, description="joint rotations, radians")
+    rotation: Rate = Field(default=0.005, description="joint rotations, radians")
     direction: Rate = Field(default=0.003, description="the pelvis' x/z and y/z")
     distance: Rate = Field(default=0.005, description="the logarithm of the pelvis' z")
     shape: Rate = Field(default=0.003, description="shape coefficients")
@@ -95,9 +100,21 @@ class OptimiserSettings(_Section):
     held_out: Annotated[float, Field(ge=0, le=0.2)] = Field(
         default=0.125, description="share of the frames kept from the avatar, to judge it by"
     )
-    kernel_seconds: Annotated[float, Field(ge=0, le=1)] = Field(
+    patience: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=4,
+        description="checks of held-out frames, 50 steps apart, without gain till the avatar is done; 0: off",
+    )
+    warm_up_steps: Steps = Field(
+        default=200, description="of the joint phase, until the motion moves at full pace"
+    )
+    kernel_seconds: Seconds = Field(
         default=0.08, description="width of the temporal kernel that pose updates are spread with"
     )
+    wide_kernel_seconds: Seconds = Field(default=0.4, description="the same of a second, wide kernel")
+    wide_pace: Pace = Field(
+        default=0.8, description="factor on the motion's rates with the wide kernel; 0 switches it off"
+    )
+    clip_pace: Pace = Field(default=0.4, description="the same for turns that the whole clip shares")
     cloth_margin: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.04, description="metres, free of charge"
     )

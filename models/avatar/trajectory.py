@@ -1,5 +1,7 @@
 """The motion under optimisation: what may move, and how a step at one frame reaches its neighbours."""
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,6 +13,20 @@ from models.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from models.body.skinning import forward_kinematics
 
 KERNEL_REACH = 3.0  # standard deviations
+
+
+class Scale(NamedTuple):
+    """One width over which the motion's updates are spread in time.
+
+    Attributes:
+        frames: standard deviation of the kernel; 0 moves every frame alone, infinity all of them alike.
+        pace: factor on the learning rates.
+        memory: factor on the number of steps that Adam's means look back upon.
+    """
+
+    frames: float
+    pace: float = 1.0
+    memory: float = 1.0
 
 
 class BodyPose(NamedTuple):
@@ -34,20 +50,27 @@ class BodyPose(NamedTuple):
 class Trajectory(nn.Module):
     """A motion of T frames as small turns from a start, the pelvis by its ray and distance, and one shape.
 
-    A joint's rotation is R_start exp(turn + (S u)_t): `turns` are moved by the alignment over the whole
-    clip, `updates` u by the rendering, which sees one frame a step; S is a row-normalised Gaussian over time,
-    so that evidence at one frame moves its neighbours too. The pelvis (x/z, y/z, log z) likewise: the image
-    decides the first two almost alone, and a relative change of the third means the same near and far.
+    A joint's rotation is R_start exp(turn + (sum_k S_k u_k)_t): `turns` are moved by the alignment over the
+    whole clip, the updates u_k by the rendering, which sees a frame or a few a step; S_k is a row-normalised
+    Gaussian over time, so that evidence at one frame moves its neighbours too. Errors that neighbouring
+    frames share are removed by the wide ones, with the evidence of all these frames. The pelvis (x/z, y/z,
+    log z) likewise: the image decides the first two almost alone, and a relative change of the third means
+    the same near and far. The distance is seen poorly in one frame, so the narrowest of several kernels
+    leaves it alone.
+
+    Attributes:
+        kernel: (T,K*T), all S_k beside each other. updates: (K*T,75), the u_k below each other.
+        paces: (K*T,75) factors on the rates that `updates` move with; memory: (K*T,1), see `Scale`.
     """
 
     def __init__(
-        self, poses: Tensor, trans: Tensor, betas: Tensor, body: BodyModel, kernel_frames: float
+        self, poses: Tensor, trans: Tensor, betas: Tensor, body: BodyModel, scales: Sequence[Scale]
     ) -> None:
         """
         Args:
             poses: (T,72) axis-angle, trans: (T,3) metres, betas: (10,): the start, camera space.
             body: supplies the skeleton for a shape.
-            kernel_frames: standard deviation of S, frames; 0 for none.
+            scales: K >= 1, the narrowest first.
         """
         super().__init__()
         count = len(poses)
@@ -57,17 +80,26 @@ class Trajectory(nn.Module):
         self.direction = nn.Parameter(pelvis[:, :2] / pelvis[:, 2:])
         self.distance = nn.Parameter(pelvis[:, 2:].log())
         self.turns = nn.Parameter(poses.new_zeros(count, 24, 3))
-        self.updates = nn.Parameter(poses.new_zeros(count, 75))
+        self.updates = nn.Parameter(poses.new_zeros(len(scales) * count, 75))
+        paces = torch.tensor([scale.pace for scale in scales])[:, None].repeat(1, 75)
+        if len(scales) > 1:
+            paces[0, 74] = 0
+        memory = torch.tensor([scale.memory for scale in scales])[:, None]
+        kernel = torch.cat([temporal_kernel(count, scale.frames) for scale in scales], dim=1)
         self.start: Tensor
         self.kernel: Tensor
+        self.paces: Tensor
+        self.memory: Tensor
         self.register_buffer("start", axis_angle_to_matrix(poses.reshape(count, 24, 3)))
-        self.register_buffer("kernel", temporal_kernel(count, kernel_frames).to(poses))
+        self.register_buffer("kernel", kernel.to(poses))
+        self.register_buffer("paces", paces.repeat_interleave(count, 0).to(poses))
+        self.register_buffer("memory", memory.repeat_interleave(count, 0).to(poses))
 
     def __len__(self) -> int:
         return len(self.turns)
 
     def reached(self, frames: Tensor) -> Tensor:
-        """Which rows of `updates` move any of the frames (B,): (T,) bool."""
+        """Which rows of `updates` move any of the frames (B,): (K*T,) bool."""
         return (self.kernel[frames] > 0).any(0)
 
     def forward(self, frames: Tensor | slice) -> BodyPose:
@@ -114,17 +146,12 @@ class Trajectory(nn.Module):
         self.updates.zero_()
 
     @torch.no_grad()
-    def rotations_and_roots(self) -> tuple[Tensor, Tensor]:
-        """Rotations (T,24,3,3) relative to the parents', and x/z, y/z, log z (T,3) of the pelvis."""
-        turns, direction, distance = self._state(slice(None))
-        return self.start @ axis_angle_to_matrix(turns), torch.cat((direction, distance), -1)
-
-    @torch.no_grad()
-    def restart(self, frames: Tensor, rotations: Tensor, roots: Tensor) -> None:
-        """Gives some frames (B,) a new start, as `rotations_and_roots` describes it; the others stay."""
+    def part_frames(self) -> None:
+        """From now on an update moves its own frame alone; the motion stays as it is."""
         self.settle()
-        self.start[frames], self.turns[frames] = rotations, 0.0
-        self.direction[frames], self.distance[frames] = roots[:, :2], roots[:, 2:]
+        self.kernel.zero_().fill_diagonal_(1)
+        self.paces.fill_(1)
+        self.memory.fill_(1)
 
     @torch.no_grad()
     def motion(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -163,6 +190,8 @@ def temporal_kernel(count: int, sigma: float) -> Tensor:
     """Row-normalised Gaussian weights (T,T) between frames, zero beyond three standard deviations."""
     if sigma <= 0:
         return torch.eye(count)
+    if math.isinf(sigma):
+        return torch.full((count, count), 1 / count)
     frames = torch.arange(count, dtype=torch.float64)
     distance = (frames[:, None] - frames[None]).abs() / sigma
     weights = torch.exp(-0.5 * distance**2) * (distance <= KERNEL_REACH)

@@ -9,6 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from models.placement import placed
+
+_W, _X, _Y, _Z = range(4)
+_ENTRIES = (
+    ((_Y, _Y, -2), (_Z, _Z, -2)), ((_X, _Y, 2), (_W, _Z, -2)), ((_X, _Z, 2), (_W, _Y, 2)),
+    ((_X, _Y, 2), (_W, _Z, 2)), ((_X, _X, -2), (_Z, _Z, -2)), ((_Y, _Z, 2), (_W, _X, -2)),
+    ((_X, _Z, 2), (_W, _Y, -2)), ((_Y, _Z, 2), (_W, _X, 2)), ((_X, _X, -2), (_Y, _Y, -2)),
+)  # fmt: skip
+"""Of the matrix of a unit quaternion less the identity, row by row: each two products with their factors."""
+_BY_PRODUCTS = torch.zeros(16, 9)
+for _column, _terms in enumerate(_ENTRIES):
+    for _first, _second, _factor in _terms:
+        _BY_PRODUCTS[4 * _first + _second, _column] = _factor
+
 _SMALL_ANGLE_SQUARED = 1e-6
 """Below it, the series are exact to double precision and the closed forms begin to cancel."""
 
@@ -51,20 +65,14 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
 
 
 def quaternion_to_matrix(quaternion: Tensor) -> Tensor:
-    """(..., 4) wxyz of any length but zero -> (..., 3, 3)."""
-    w, x, y, z = normalize(quaternion, dim=-1).unbind(-1)
-    entries = [
-        1 - 2 * (y * y + z * z),
-        2 * (x * y - w * z),
-        2 * (x * z + w * y),
-        2 * (x * y + w * z),
-        1 - 2 * (x * x + z * z),
-        2 * (y * z - w * x),
-        2 * (x * z - w * y),
-        2 * (y * z + w * x),
-        1 - 2 * (x * x + y * y),
-    ]
-    return torch.stack(entries, -1).unflatten(-1, (3, 3))
+    """(..., 4) wxyz of any length but zero -> (..., 3, 3).
+
+    R - I is linear in the products of the components, which takes few operations for any number of them.
+    """
+    unit = normalize(quaternion, dim=-1)
+    products = (unit[..., :, None] * unit[..., None, :]).flatten(-2)
+    identity = torch.eye(3, dtype=unit.dtype, device=unit.device)
+    return identity + (products @ placed(_BY_PRODUCTS, unit.device, unit.dtype)).unflatten(-1, (3, 3))
 
 
 def quaternion_to_axis_angle(quaternion: Tensor) -> Tensor:

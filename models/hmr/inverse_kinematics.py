@@ -8,6 +8,7 @@ which the body keeps its balance.
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from models.body import JOINT_NAMES, BodyModel
 from models.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from models.hmr import landmarks as sites
 from models.hmr.ground import level_plane, robust, standing_loss, tilt_loss
+from models.hmr.sides import with_steady_sides
 from models.people.landmarks import Landmarks
 
 Array = NDArray[np.float64]
@@ -30,6 +32,7 @@ ALIGN_STEPS, ALIGN_RATE = 40, 0.08
 RATE, TRANSLATION_RATE, SHAPE_RATE, FLOOR_RATE = 0.05, 0.015, 0.1, 0.02
 
 IMAGE_SCALE = 0.12  # metres at the person's depth; landmarks further off count less (Geman-McClure)
+AGREEMENT = 0.02  # of the person's size in the picture: passes that differ by this count half
 BONE_WEIGHT, BONE_SCALE = 0.1, 0.5
 # BlazePose's limbs reach half as far towards or away from the camera as the true ones, on the right side.
 START_STRETCH = 2.0
@@ -108,7 +111,7 @@ def fit_poses(
     if not seen.any():
         raise ValueError("the person is seen in no frame")
     frames = _bridged(seen, fps)
-    problem = _Problem(landmarks, np.asarray(K, np.float64), fps, body, height, frames)
+    problem = _Problem(with_steady_sides(landmarks), np.asarray(K, np.float64), fps, body, height, frames)
     with torch.enable_grad():
         problem.align(progress, steps)
         problem.descend(steps, progress)
@@ -168,6 +171,20 @@ def _torso_orientation(world: Array) -> Array:
     return np.stack([left, up, np.cross(left, up)], -1)
 
 
+def _agreement(points: Array, valid: NDArray[np.bool_]) -> Array:
+    """(F, L) how far to trust the landmarks, 1 on average: less where the N passes (N, F, L, 2) differ.
+
+    The mean weight is kept, or the prior would gain where all of them are uncertain.
+    """
+    known = np.where(valid[..., None, None], points, np.nan)
+    with warnings.catch_warnings(action="ignore"):  # frames that no pass saw
+        middle = np.nanmedian(known, axis=0)
+        spread = np.sqrt(np.nanmean(((known - middle) ** 2).sum(-1), axis=0))
+        size = np.nanmedian(np.ptp(middle[..., 1], axis=1))
+    trust = 1 / (1 + np.nan_to_num(spread / max(size, 1e-6) / AGREEMENT) ** 2)
+    return np.asarray(trust / trust.mean())
+
+
 def _limit_loss(angles: Tensor) -> Tensor:
     """How far joints (T, 24, 3) bend where they cannot: mean over frames of squared radians."""
     knee = angles[:, _KNEES]
@@ -211,7 +228,8 @@ class _Problem:
 
         self.points = torch.from_numpy(points).float()
         self.seen = torch.from_numpy(valid)
-        self.image_weight = torch.from_numpy(visibility).float() * sites.WEIGHTS
+        trust = visibility * _agreement(image[..., :2], valid)
+        self.image_weight = torch.from_numpy(trust).float() * sites.WEIGHTS
         ends = torch.tensor(sites.BONES)
         self.bone_weight = torch.from_numpy(visibility).float()[:, :, ends].amin(-1)
         self.bones = sites.bone_directions(torch.from_numpy(world).float())

@@ -11,6 +11,7 @@ NEEDS = ("frames", "detect", "poses", "masks", "depth", "optimize")
 FILES = {
     "avatar.mp4": "the video, the avatar, and the avatar from the side",
     "turntable.mp4": "the avatar from all sides",
+    "coverage.png": "the avatar from four sides, coloured by how often each part was seen",
     "overlay.mp4": "the body's outline over the video, before and after",
     "avatar.ply": "the avatar in its rest pose, for viewers of Gaussian splats",
     "avatar.npz": "the avatar with its skeleton, for this program and for Python",
@@ -45,7 +46,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="export",
-    version=1,
+    version=2,
     needs=NEEDS,
     settings=ExportSettings,
     run=run,

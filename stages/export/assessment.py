@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.avatar.completion import hardly_seen
 from models.body import Motion
 from models.drawing import project
 from models.metrics import iou
@@ -25,8 +26,6 @@ _SILHOUETTE_FRAMES = 24
 _CUT_OFF_FRAMES = 0.1  # share of the frames from which on it is worth a word
 _CUT_OFF_EDGE = 0.05  # of the person's height, that must lie on the picture's edge
 _SMALL = 0.35
-_HARDLY_SEEN = 0.1  # share of the frames; colours from fewer come mostly through gaps between other Gaussians
-_UNSEEN_SURFACE = 0.25
 _POOR_OVERLAP = 0.85
 
 
@@ -76,7 +75,7 @@ def gather(clip: Clip, inputs: Mapping[str, Path], history: Mapping[str, Any]) -
         frames_seen=len(clip.seen),
         cut_off=cut_off,
         person_height=float(np.median(heights)) / clip.frames.height if heights else None,
-        unseen_surface=float((clip.avatar.coverage <= _HARDLY_SEEN).float().mean()),
+        unseen_surface=hardly_seen(clip.avatar),
         avatar_iou=avatar,
         body_iou=(before, after),
         landmark_error=(first, second),
@@ -159,11 +158,6 @@ def advice(
             f"The person fills only {facts.person_height:.0%} of the picture's height. "
             "Come nearer for more detail."
         )
-    if facts.unseen_surface > _UNSEEN_SURFACE:
-        found.append(
-            f"{facts.unseen_surface:.0%} of the body's surface was hardly in view, and its colours are "
-            "guesses. Let the person turn once around."
-        )
     if facts.avatar_iou is not None and facts.avatar_iou < _POOR_OVERLAP:
         found.append(
             f"The avatar's outline agrees poorly with the person's (overlap {facts.avatar_iou:.2f}; good "
@@ -175,6 +169,11 @@ def advice(
             "The camera's focal length was guessed, so distances may be off by a tenth or more. "
             "Give it in pixels with --focal where you know it."
         )
+    if history.get("size_from") == "population prior":
+        found.append(
+            f"The height of {history['height']:.2f} m is a guess: one camera cannot tell a small near "
+            "person from a tall far one, and all distances depend on it. Give it with --height."
+        )
     without_depth = manifests["depth"]["engine"] == "none"
     if without_depth:
         found.append(
@@ -182,7 +181,8 @@ def advice(
             "certain part of the motion."
         )
     for name, manifest in manifests.items():
-        if name != "depth" or not without_depth:  # which is told above
+        told = name == "detect" or (name == "depth" and without_depth)  # above
+        if not told:
             found += [_sentence(str(one)) for one in manifest["summary"].get("warnings", [])]
     found += [_sentence(str(one)) for one in history.get("warnings", [])]
     return list(dict.fromkeys(found))

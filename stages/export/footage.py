@@ -1,7 +1,7 @@
 """The pictures of the exported videos, one at a time: overlay, avatar beside its source, turntable."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models import drawing
 from models.avatar import Avatar
+from models.avatar.completion import HARDLY
 from models.body import JOINT_NAMES, Motion
 from models.cameras import look_at, orbit, scale_intrinsics
 from models.drawing import Color, Image
@@ -42,6 +43,8 @@ _A_POSE = {
 }
 _TURNTABLE_DISTANCE = 4.0  # metres
 _TURNTABLE_FILL = 0.86  # of the picture's height
+
+_GUESSED, _RARELY, _OFTEN = ([0.95, 0.55, 0.15], [0.75, 0.88, 0.97], [0.03, 0.25, 0.50])  # RGB
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,15 @@ class Turntable:
     def turn(self, count: int) -> Iterator[Image]:
         """`count` pictures of one full turn, the front first."""
         return (self.view(2 * np.pi * step / count) for step in range(count))
+
+
+def by_coverage(avatar: Avatar) -> Avatar:
+    """The avatar in colours that tell how often each part was seen: orange in at most a tenth of the frames,
+    else from pale blue to dark blue in all of them."""
+    guessed, rarely, often = torch.tensor([_GUESSED, _RARELY, _OFTEN])
+    share = avatar.coverage[:, None]
+    seen = torch.lerp(rarely, often, ((share - HARDLY) / (1 - HARDLY)).clamp(0, 1))
+    return replace(avatar, colors=torch.where(share <= HARDLY, guessed, seen))
 
 
 def a_pose() -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from models import drawing
 from models.avatar import Avatar
 from models.body import load_body
 from models.drawing import Image
@@ -18,9 +19,10 @@ from stages.disk import full_disk_told
 from stages.export import FILES, NEEDS, REPORT, ExportSettings, report
 from stages.export.assessment import gather, metrics
 from stages.export.clip import Clip, evenly
-from stages.export.footage import Turntable, comparison, overlay
+from stages.export.footage import Turntable, by_coverage, comparison, overlay
 from stages.export.page import write_page
 from stages.facts import write_json
+from stages.images import write_image
 from stages.video import write_video
 
 TURNTABLE_FPS = 24.0
@@ -43,7 +45,9 @@ def write_outputs(work: Work) -> dict[str, Any]:
         figures = metrics(facts, manifests)
         write_json(work.output / "metrics.json", figures)
         sides = list(turntable.turn(4))
-        page = report.build(clip, facts, manifests, history, sides, FILES, work.output)
+        coverage = drawing.beside(list(Turntable(by_coverage(clip.avatar), settings.video_height).turn(4)))
+        write_image(work.output / "coverage.png", coverage)
+        page = report.build(clip, facts, manifests, history, sides, coverage, FILES, work.output)
         write_page(work.output / "report.html", page)
     return {
         "held_out": figures["held_out"],

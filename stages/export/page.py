@@ -86,6 +86,7 @@ class Page:
     tiles: Sequence[Tile]
     advice: Sequence[str]
     views: Sequence[Picture]
+    coverage: Picture | None
     first_frame: Picture | None
     frames: Sequence[Picture]
     comparisons: Sequence[Comparison]

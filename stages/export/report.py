@@ -26,6 +26,7 @@ def build(
     manifests: Manifests,
     history: Mapping[str, Any],
     sides: Sequence[footage.Image],
+    coverage: footage.Image,
     files: Mapping[str, str],
     folder: Path,
 ) -> Page:
@@ -35,6 +36,7 @@ def build(
         manifests: of the earlier stages, by name.
         history: the content of the optimisation's history.json.
         sides: pictures of the avatar, a quarter turn apart, the front first.
+        coverage: the same sides in one picture, coloured by how often each part was seen.
         files: those beside the page and what they are for; they lie in `folder`.
     """
     source = manifests["frames"]["summary"].get("video")
@@ -45,6 +47,7 @@ def build(
         tiles=_tiles(facts, manifests),
         advice=advice(facts, clip.frames.focal_source, manifests, history),
         views=[Picture(name, image) for name, image in zip(_SIDES, sides, strict=True)],
+        coverage=Picture("Front, left side, back, right side", coverage),
         first_frame=_first_frame(clip),
         frames=_overlays(clip),
         comparisons=_comparisons(facts),

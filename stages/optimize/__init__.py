@@ -62,7 +62,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="optimize",
-    version=3,
+    version=6,
     needs=("frames", "detect", "poses", "masks", "depth"),
     settings=OptimizeSettings,
     run=run,

@@ -30,7 +30,7 @@ def learn(work: Work) -> dict[str, Any]:
     motion = Motion.load(work.inputs["poses"] / "motion.npz")
     body = load_body(settings.body)
     motion.require(body)
-    evidence = _evidence(work, motion)
+    evidence = gather(work, motion)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the renderer has its own threads; torch's would spin beside them
     try:
@@ -97,7 +97,7 @@ class _Pictures(Sequence[NDArray[np.uint8]]):
             ) from error
 
 
-def _evidence(work: Work, motion: Motion) -> Evidence:
+def gather(work: Work, motion: Motion) -> Evidence:
     """Everything that the earlier stages found out about the clip."""
     frames, subject = Frames.load(work.inputs["frames"]), Subject.load(work.inputs["detect"])
     count, masks = len(frames), work.inputs["masks"]
@@ -169,7 +169,7 @@ def _summary(result: Result, evidence: Evidence) -> dict[str, Any]:
         "frames_used": len(history["frames"]["usable"]) - len(history["frames"]["dropped"]),
         "frames": len(evidence),
         "held_out": history["held_out"],
-        "depth": history["depth_slope"] is not None or evidence.depth is not None,
+        "depth": history["depth_used"],
         "size_from": history["size_from"],
         "warnings": history["warnings"],
     }

@@ -7,9 +7,10 @@ from models.avatar.alignment import Boxes, align, height_error, with_height
 from models.avatar.landmarks import Landmarks
 from models.avatar.losses import project
 from models.avatar.observations import mask_boxes
+from models.avatar.screening import overlaps
 from models.avatar.settings import Weights
 from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from models.hmr.landmarks import NUMBERS, landmark_positions
 from tests.models.avatar.scenes import HEIGHT, WIDTH, K, true_motion
@@ -26,7 +27,7 @@ def _start(body: BodyModel, shift: float = 0.0, noise: float = 0.0) -> Trajector
     poses, trans = true_motion(9)
     random = torch.Generator().manual_seed(0)
     poses = poses + noise * torch.randn(poses.shape, generator=random)
-    return Trajectory(poses, trans + shift * torch.tensor([1.0, 0, 0]), torch.zeros(10), body, 0.8)
+    return Trajectory(poses, trans + shift * torch.tensor([1.0, 0, 0]), torch.zeros(10), body, [Scale(0.8)])
 
 
 def _true_landmarks(body: BodyModel) -> np.ndarray:
@@ -49,10 +50,30 @@ def test_a_start_a_metre_off_is_drawn_in(evidence: Evidence, body: BodyModel) ->
 
 def test_overlap_tells_the_right_place_from_a_wrong_one(evidence: Evidence, body: BodyModel) -> None:
     boxes = _boxes(evidence, body)
-    with torch.no_grad():
-        right, wrong = (_start(body, shift)(slice(None)) for shift in (0.0, 1.6))
-        assert (boxes.overlap(right, torch.zeros(10)) > 0.7).all()
-        assert (boxes.overlap(wrong, torch.zeros(10)) < 0.3).all()
+    right, wrong = (
+        boxes.visible_extent(_start(body, shift)(slice(None)), torch.zeros(10)).double().numpy()
+        for shift in (0.0, 1.6)
+    )
+    found = mask_boxes(evidence.masks, evidence.valid)
+    assert (overlaps(right, found) > 0.7).all()
+    assert (overlaps(wrong, found) < 0.3).all()
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.8])
+def test_a_start_at_another_distance_is_placed_by_its_size(
+    evidence: Evidence, body: BodyModel, scale: float
+) -> None:
+    poses, trans = true_motion(9)
+    trajectory = Trajectory(poses, scale * trans, torch.zeros(10), body, [Scale(0.8)])
+    _boxes(evidence, body).place(trajectory)
+    assert ((trajectory.motion()[1] - trans).norm(dim=1) < 0.1 * trans[:, 2]).all()
+
+
+def test_a_good_start_stays_at_its_distance(evidence: Evidence, body: BodyModel) -> None:
+    trajectory = _start(body, shift=0.5)
+    before = trajectory.distance.detach().clone()
+    _boxes(evidence, body).place(trajectory)
+    assert torch.equal(trajectory.distance, before)
 
 
 def test_sides_on_the_edge_of_the_picture_say_nothing(evidence: Evidence, body: BodyModel) -> None:

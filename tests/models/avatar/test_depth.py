@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from models.avatar.depth import depth_loss, fit_slope
+from models.avatar.depth import depth_loss, fit_slope, point_loss
 from models.avatar.observations import Crop
 
 
@@ -73,3 +75,30 @@ def test_metric_loss_sees_a_shift_and_skips_unknown_pixels() -> None:
     assert _loss(torch.full((60, 40), 3.0), alpha, crop, None, 1.0) < 1e-9
     assert _loss(torch.full((60, 40), 3.1), alpha, crop, None, 1.0) > 1e-3
     assert _loss(torch.full((60, 40), 3.0), 0 * alpha, crop, None, 1.0) == 0
+
+
+def _plane(z: float) -> torch.Tensor:
+    """Points (N,3) of a plane across the view that K = diag(400, 400, 1) shows around the middle."""
+    x, y = torch.meshgrid(torch.linspace(0.02, 0.08, 12), torch.linspace(0.02, 0.13, 12), indexing="ij")
+    return torch.stack((x * z, y * z, torch.full_like(x, z)), dim=-1).reshape(-1, 3)
+
+
+def test_points_pull_what_is_seen_to_the_map_and_leave_what_is_behind() -> None:
+    crop = replace(
+        _crop((1 / torch.full((60, 40), 3.0) + 0.07) / 0.002),
+        K=torch.diag(torch.tensor([400, 400, 1.0]))[None],
+    )
+    alpha, rendered = torch.ones(1, 60, 40), torch.full((1, 60, 40), 3.0)
+    centres = torch.cat((_plane(3.0), _plane(2.97), _plane(3.3)))[None].requires_grad_()
+    loss = point_loss(centres, rendered, alpha, crop, 0.002)
+    loss.backward()
+    on, near, behind = centres.grad[0, :, 2].split(144)
+    assert 0.5 * 0.5 * 0.03**2 < loss < 0.7 * 0.03**2
+    assert on.abs().max() < 0.1 * near.abs().min() and (near < 0).all() and not behind.any()
+    assert point_loss(centres, rendered, 0 * alpha, crop, 0.002) == 0
+
+
+def test_points_of_metric_maps_know_no_shift() -> None:
+    crop = replace(_crop(torch.full((60, 40), 3.2)), K=torch.diag(torch.tensor([400, 400, 1.0]))[None])
+    alpha, rendered = torch.ones(1, 60, 40), torch.full((1, 60, 40), 3.0)
+    assert point_loss(_plane(3.0)[None], rendered, alpha, crop, None) > 0.005

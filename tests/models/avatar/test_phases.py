@@ -1,86 +1,22 @@
 """Single steps of the rendering phases."""
 
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from models.avatar import Evidence, OptimiserSettings
-from models.avatar.gaussians import Gaussians
-from models.avatar.landmarks import Landmarks
-from models.avatar.observations import Crop, Crops, mask_boxes, together
-from models.avatar.phases import Phase, Plan, Scene
-from models.avatar.surface import spread
-from models.avatar.trajectory import Trajectory
+from models.avatar.observations import Crop, together
+from models.avatar.phases import Phase
 from models.body import BodyModel
-from tests.models.avatar.scenes import HEIGHT, WIDTH, filmed, true_motion
-
-KINDS = {  # what moves: motion, shape, avatar; and whether colour counts
-    "silhouettes": (True, True, False, False),
-    "joint": (True, True, True, True),
-    "appearance": (False, False, True, True),
-    "held-out poses": (True, False, False, True),
-}
-
-
-def evidence_with_everything(body: BodyModel) -> Evidence:
-    """Depth maps and landmarks too; the first frame's mask is smaller, so that crops differ in size."""
-    evidence = filmed(body)
-    random = np.random.default_rng(0)
-    distance = true_motion(len(evidence))[1][:, 2].numpy()
-    maps = (400 / distance)[:, None, None] + random.normal(size=(9, 64, 48)).astype(np.float32)
-    places = random.uniform((0, 0, 0), (WIDTH, HEIGHT, 1), (2, 9, 33, 3))
-    masks = [mask.copy() for mask in evidence.masks]
-    masks[0][80:] = 0
-    masks[5][:, 60:] = 0
-    return replace(evidence, masks=masks, disparity=maps, landmarks=places)
-
-
-def scene_of(evidence: Evidence, body: BodyModel, settings: OptimiserSettings) -> Scene:
-    start = (torch.from_numpy(a) for a in (evidence.poses, evidence.trans, evidence.betas))
-    assert evidence.landmarks is not None
-    return Scene(
-        trajectory=Trajectory(*start, body, 1.2),
-        gaussians=Gaussians(spread(body, settings.gaussians, settings.seed)),
-        fps=evidence.fps,
-        settings=settings,
-        mean_log_distance=1.1,
-        slope=0.0025,
-        use_depth=True,
-        landmarks=Landmarks(evidence.landmarks, evidence.K, 90.0, torch.device("cpu")),
-    )
-
-
-def plan_of(kind: str, crops: Any, frames: list[int], steps: int = 10) -> Plan:
-    motion, shape, avatar, color = KINDS[kind]
-    return Plan(
-        name=kind,
-        steps=steps,
-        frames=frames,
-        coarse=crops,
-        fine=crops,
-        coarse_until=0,
-        moves_motion=motion,
-        moves_shape=shape,
-        moves_avatar=avatar,
-        uses_color=color,
-        smoothness=1.0,
-        pace=1.0,
-        seed=0,
-    )
-
-
-def settings_for(frames_per_step: int) -> OptimiserSettings:
-    plain = OptimiserSettings(gaussians=600, height=1.7, frames_per_step=frames_per_step)
-    return plain.model_copy(update={"weights": plain.weights.model_copy(update={"landmarks": 0.1})})
-
-
-def crops_of(evidence: Evidence) -> Crops:
-    boxes = mask_boxes(evidence.masks, evidence.valid)
-    return Crops(evidence, boxes, np.arange(len(evidence)), 80, torch.device("cpu"))
+from tests.models.avatar.steps import (
+    KINDS,
+    crops_of,
+    evidence_with_everything,
+    plan_of,
+    scene_of,
+    settings_for,
+)
 
 
 def gradients(phase: Phase, crop: Crop) -> dict[str, Tensor]:

@@ -90,7 +90,6 @@ def test_metrics_hold_what_was_found_and_null_for_the_rest(
         ({"frames_seen": 5}, "not found in 3 of 8 frames"),
         ({"cut_off": 4}, "cut off"),
         ({"person_height": 0.2}, "only 20% of the picture's height"),
-        ({"unseen_surface": 0.4}, "40% of the body's surface"),
         ({"avatar_iou": 0.7}, "overlap 0.70"),
     ],
 )
@@ -105,6 +104,13 @@ def test_advice_passes_on_guesses_engines_and_warnings(facts: Facts, manifests: 
     for words in ("focal length was guessed", "No depth estimate", "Masks is unsure.", "The depth was odd."):
         assert words in found
     assert "guessed" not in " ".join(assessment.advice(facts, "metadata", manifests, history))
+
+
+def test_advice_says_what_the_size_rests_on(facts: Facts, manifests: dict) -> None:
+    guessed = {"size_from": "population prior", "height": 1.7}
+    assert any("1.70 m, is a guess" in one for one in assessment.advice(facts, "user", manifests, guessed))
+    known = {"size_from": "given height", "height": 1.7}
+    assert not any("is a guess" in one for one in assessment.advice(facts, "user", manifests, known))
 
 
 def test_somebody_cut_off_at_the_picture_s_edge_is_noticed(

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from models.avatar import Avatar
 from stages.export import footage
@@ -113,3 +114,14 @@ def test_evenly_keeps_the_ends(count: int, expected: list[int]) -> None:
     assert evenly(range(10), count) == pytest.approx(expected, abs=1)
     assert evenly(range(10), count)[0] == 0
     assert evenly(range(10), count)[-1] == 9
+
+
+def test_coverage_is_told_by_colour(avatar: Avatar) -> None:
+    count = len(avatar)
+    coverage = torch.tensor([0.0, 0.1, 0.3, 1.0]).repeat(count // 4 + 1)[:count]
+    colors = footage.by_coverage(replace(avatar, coverage=coverage)).colors
+    orange, also_orange, pale, dark = colors[:4]
+    assert torch.equal(orange, also_orange)
+    assert orange[0] > orange[2]
+    assert pale[2] > pale[0]
+    assert dark.sum() < pale.sum()

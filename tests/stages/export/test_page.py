@@ -22,6 +22,7 @@ def page() -> Page:
         tiles=[Tile("PSNR", "24.1 dB", "was 15.2 dB")],
         advice=["Film the back as well."],
         views=[Picture("Front", image)],
+        coverage=Picture("Seen", image),
         first_frame=Picture("Frame 0", image),
         frames=[Picture("Frame 7", image)],
         comparisons=[Comparison("Overlap", "0.81", "0.94", "higher is better")],
