@@ -1,7 +1,7 @@
 """Left and right in a sequence of landmarks: which frames have them the wrong way round.
 
-BlazePose looks at single pictures, and where somebody turns or limbs cross it sometimes takes left for right for
-some frames. The limbs then jump at both ends of these frames, and do not once the labels are exchanged.
+BlazePose looks at single pictures, and where somebody turns or limbs cross it sometimes takes left for right
+in some frames. The limbs then jump at both ends of these frames, and do not once the labels are exchanged.
 """
 
 import warnings
@@ -19,6 +19,7 @@ _LEFT = np.arange(11, 32, 2)  # shoulder, elbow, wrist, fingers, hip, knee, ankl
 _ARM, _LEG = _LEFT[:6], _LEFT[6:]
 _FACE = np.array([0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9])  # its mirror image
 _SEEN = np.array([0, 7, 8, *range(11, 17), *range(23, 33)])  # the landmarks that are compared
+RELUCTANCE = 0.15  # of the clip's usual acceleration, for every frame that is exchanged
 JITTER = 0.01  # of the person's size a frame squared
 
 
@@ -74,4 +75,4 @@ def _agreed(points: Array, chosen: NDArray[np.intp], valid: NDArray[np.bool_]) -
 
 def _orders(points: Array) -> NDArray[np.intp]:
     """(T,) indices into ORDERS for a run of frames (T,33,3)."""
-    return steady_path(torch.from_numpy(points[:, ORDERS][:, :, _SEEN]), JITTER**2).numpy()
+    return steady_path(torch.from_numpy(points[:, ORDERS][:, :, _SEEN]), JITTER**2, RELUCTANCE).numpy()
