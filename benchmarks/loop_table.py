@@ -67,8 +67,9 @@ HEAD = """# The loop, measured
 ```
 python -m benchmarks.loop BENCH
 ```
-BENCH is the folder of benchmark sequences; `--help` has the filters. {machine}. Preset default unless
-a heading says otherwise, one setting for all sequences; {count} runs, kept in loop.jsonl, with {codes}.
+BENCH is the folder of benchmark sequences; `--help` has the filters. {machine}.
+Preset default unless a heading says otherwise, one setting for all sequences; {count} runs, kept in
+loop.jsonl, with {codes}.
 
 Errors in mm (accel: mm per frame^2) over all frames, as docs/formats.md defines them: MPJPE and PVE
 pelvis-aligned, PA after Procrustes, "camera" in camera space as it is, "scaled" with one scale a clip
@@ -84,6 +85,8 @@ avatar learned with true poses is better. CPU s, s, MB: of the optimisation alon
   before, no smoothness, priors, anchor, or tie between Gaussians and mesh. The idea of GART and HUGS, on this
   renderer and body.
 - **true poses**: fixed poses, the truth's: the upper bound.
+
+What screens masks and initial poses, and what falls back on initial poses, acts in all variants alike.
 """
 
 

@@ -56,9 +56,9 @@ class Variant:
 def ablations() -> dict[str, Variant]:
     """The joint optimisation without one thing: every weight that is on, what spreads moves
     over time, the warm-up, two phases."""
-    needs = {"height": INPUTS[2:], "depth": INPUTS[1:], "depth_low": INPUTS[1:]}
+    needs = {"height": INPUTS[2:], "depth": INPUTS[1:]}
     found = {
-        f"no {name}": Variant({"weights": {name: 0.0}}, inputs=needs.get(name, INPUTS))
+        f"no {name}": Variant({"weights": {name: 0.0}}, inputs=needs.get(name.partition("_")[0], INPUTS))
         for name, value in Weights()
         if value > 0
     }
@@ -67,6 +67,7 @@ def ablations() -> dict[str, Variant]:
         "no wide kernel": Variant({"wide_pace": 0.0}),
         "no turns of the whole clip": Variant({"clip_pace": 0.0}),
         "no warm-up": Variant({"warm_up_steps": 0}),
+        "no early stopping": Variant({"patience": 0}),
         "no alignment phase": Variant({"alignment_steps": 0}),
         "no silhouettes phase": Variant({"silhouette_steps": 0}),
     }

@@ -140,7 +140,14 @@ def test_stress(bench: Path) -> None:
 
 def test_every_weight_that_is_on_has_its_ablation() -> None:
     on = {f"no {name}" for name, value in Weights() if value > 0}
-    others = {"kernel", "wide kernel", "turns of the whole clip", "warm-up", "alignment phase"}
+    others = {
+        "kernel",
+        "wide kernel",
+        "turns of the whole clip",
+        "warm-up",
+        "alignment phase",
+        "early stopping",
+    }
     others |= {"silhouettes phase"}
     assert on | {f"no {name}" for name in others} | set(MAIN) == set(VARIANTS)
     for name, variant in VARIANTS.items():

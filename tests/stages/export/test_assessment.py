@@ -108,7 +108,7 @@ def test_advice_passes_on_guesses_engines_and_warnings(facts: Facts, manifests: 
 
 def test_advice_says_what_the_size_rests_on(facts: Facts, manifests: dict) -> None:
     guessed = {"size_from": "population prior", "height": 1.7}
-    assert any("1.70 m, is a guess" in one for one in assessment.advice(facts, "user", manifests, guessed))
+    assert any("1.70 m is a guess" in one for one in assessment.advice(facts, "user", manifests, guessed))
     known = {"size_from": "given height", "height": 1.7}
     assert not any("is a guess" in one for one in assessment.advice(facts, "user", manifests, known))
 
