@@ -74,7 +74,8 @@ def alternatives(rotations: Tensor, rays: Tensor) -> Tensor:
 
 def told(changed: dict[int, str]) -> str:
     """What `put_right` did, in words."""
-    return f"Left and right, or front and back, were exchanged in the initial poses of {in_words(sorted(changed))}."
+    frames = in_words(sorted(changed))
+    return f"The initial poses had left and right, or front and back, exchanged in {frames}; put right."
 
 
 def _conjugated(rotations: Tensor, signs: Tensor) -> Tensor:

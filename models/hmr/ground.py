@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.body import JOINT_NAMES
 from models.hmr.landmarks import FEET, landmark_positions
+from models.placement import placed, placed_indices
 
 CONTACT_SCALE, CONTACT_SOFTNESS = 0.2, 0.03  # metres
 BALANCE_SCALE, SUPPORT_SOFTNESS = 0.1, 0.1  # metres
@@ -31,7 +32,7 @@ def level_plane(feet: Tensor) -> Tensor:
 
 def feet_positions(transforms: Tensor, joints: Tensor) -> Tensor:
     """(B, 4, 3) heels and toes of the body posed as `BodyModel.articulate` gives it."""
-    return landmark_positions(transforms, joints)[:, FEET]
+    return landmark_positions(transforms, joints).index_select(-2, placed_indices(tuple(FEET), joints.device))
 
 
 def standing_loss(plane: Tensor, feet: Tensor, joints: Tensor, widening: float = 1.0) -> Tensor:
@@ -49,7 +50,9 @@ def standing_loss(plane: Tensor, feet: Tensor, joints: Tensor, widening: float =
     stands = robust(lowest.square(), CONTACT_SCALE, widening).mean()
     sinks = robust(torch.relu(-heights).square(), CONTACT_SCALE, widening).sum(-1).mean()
     carries = torch.softmax(-heights / SUPPORT_SOFTNESS, 1)
-    lean = torch.einsum("j,bjk->bk", _MASS.to(joints), joints) - torch.einsum("bs,bsk->bk", carries, feet)
+    lean = torch.einsum("j,bjk->bk", placed(_MASS, joints.device, joints.dtype), joints) - torch.einsum(
+        "bs,bsk->bk", carries, feet
+    )
     aside = lean - (lean @ normal)[:, None] * normal
     leans = robust(aside.square().sum(-1), BALANCE_SCALE, widening).mean()
     return CONTACT_WEIGHT * (stands + sinks) + BALANCE_WEIGHT * leans
