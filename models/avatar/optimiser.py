@@ -33,6 +33,7 @@ from models.errors import StageError
 CHECKPOINT_VERSION = 6  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
+LEAST_PIXELS = 24  # of the person: below, poses end worse than they begin
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
 REPORT_EVERY = 25  # steps
 SAVE_EVERY = 200  # steps
@@ -145,6 +146,12 @@ class _Optimisation:
             raise StageError(
                 f"Only {len(self.usable)} frames have a usable mask of the person; {MIN_FRAMES} are needed.",
                 "Look at the masks; choose another person with --person, or give masks with --masks.",
+            )
+        size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
+        if size < LEAST_PIXELS:
+            raise StageError(
+                f"The person is only {size:.0f} pixels large in the pictures; {LEAST_PIXELS} are needed.",
+                "Film from nearer, or keep larger pictures (frames.max_side).",
             )
         self.betas = torch.from_numpy(evidence.betas.astype(np.float32)).to(device)
         self.total = settings.alignment_steps + settings.silhouette_steps
