@@ -33,6 +33,7 @@ from models.errors import StageError
 CHECKPOINT_VERSION = 6  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
+LEAST_PIXELS = 24  # of the person: below, poses end worse than they begin
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
 REPORT_EVERY = 25  # steps
 SAVE_EVERY = 200  # steps
@@ -145,6 +146,12 @@ class _Optimisation:
             raise StageError(
                 f"Only {len(self.usable)} frames have a usable mask of the person; {MIN_FRAMES} are needed.",
                 "Look at the masks; choose another person with --person, or give masks with --masks.",
+            )
+        size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
+        if size < LEAST_PIXELS:
+            raise StageError(
+                f"The person is only {size:.0f} pixels large in the pictures; {LEAST_PIXELS} are needed.",
+                "Film from nearer, or keep larger pictures (frames.max_side).",
             )
         self.betas = torch.from_numpy(evidence.betas.astype(np.float32)).to(device)
         self.total = settings.alignment_steps + settings.silhouette_steps
@@ -294,10 +301,10 @@ class _Optimisation:
 
     def _lookout(self, phase: Phase, state: _State) -> Lookout | None:
         """For the phase in which the avatar alone learns, if there is anything to judge it by."""
-        held_out, settings = self._held_out(state), self.settings
-        if phase.plan.name != "appearance" or not held_out or not settings.patience:
+        frames, settings = self._validation(state), self.settings
+        if phase.plan.name != "appearance" or not frames:
             return None
-        return Lookout(phase.scene, self._crops(settings.final_person_pixels, held_out), settings.patience)
+        return Lookout(phase.scene, self._crops(settings.final_person_pixels, frames), settings.patience)
 
     def _carry_out(self, phase: Phase, lookout: Lookout | None, state: _State) -> None:
         plan, ended = phase.plan, phase.step_number >= phase.plan.steps
@@ -385,6 +392,15 @@ class _Optimisation:
         frames = self._believed(state)
         count = int(self.settings.held_out * len(frames)) if len(frames) >= MIN_FRAMES_TO_HOLD_OUT else 0
         return [frames[int((i + 0.5) * len(frames) / count)] for i in range(count)]
+
+    def _validation(self, state: _State) -> list[int]:
+        """The held-out frames that decide when the avatar has learned enough; none without early stopping."""
+        return self._held_out(state)[1::2] if self.settings.patience else []
+
+    def _tested(self, state: _State) -> list[int]:
+        """The held-out frames that decided nothing, for the figures."""
+        validation = self._validation(state)
+        return [t for t in self._held_out(state) if t not in validation]
 
     def _crops(self, pixels: int, frames: list[int]) -> Crops:
         return Crops(self.evidence, self.boxes, np.array(frames, np.int64), pixels, self.device)
@@ -488,7 +504,8 @@ class _Optimisation:
             "warnings": state.warnings,
             "frames": {
                 "usable": self.usable.tolist(),
-                "held_out": self._held_out(state),
+                "held_out": self._tested(state),
+                "validation": self._validation(state),
                 "dropped": state.dropped,
                 "given_up": verdict.replaced,
             },
@@ -552,7 +569,7 @@ class _Optimisation:
 
     @torch.no_grad()
     def _comparison(self, state: _State, avatar: Avatar, refined: Placed) -> dict[str, Any]:
-        """PSNR, SSIM and IoU of the finished avatar on the held-out frames, in their initial poses, in those
+        """PSNR, SSIM and IoU of the finished avatar on the tested frames, in their initial poses, in those
         that the neighbouring frames give them, and in those fitted to them; empty without such frames."""
         if state.interpolated is None:
             return {}
@@ -561,7 +578,7 @@ class _Optimisation:
             "interpolated poses": state.interpolated,
             "fitted poses": refined,
         }
-        frames = self._held_out(state)
+        frames = self._tested(state)
         crops = self._crops(self.settings.final_person_pixels, frames)
         return {
             **{name: figures(avatar, *motion, crops, frames) for name, motion in motions.items()},

@@ -107,7 +107,7 @@ class OptimiserSettings(_Section):
         default=200, description="of the joint phase, until the motion moves at full pace"
     )
     kernel_seconds: Seconds = Field(
-        default=0.08, description="width of the temporal kernel that pose updates are spread with"
+        default=0.05, description="width of the temporal kernel that pose updates are spread with"
     )
     wide_kernel_seconds: Seconds = Field(default=0.4, description="the same of a second, wide kernel")
     wide_pace: Pace = Field(

@@ -1,4 +1,6 @@
-"""When the avatar has learned enough: the loss of held-out frames, in the poses their neighbours give them.
+"""When the avatar has learned enough: the loss of validation frames, in the poses their neighbours give them.
+
+These are every second one of the held-out frames; the others take no part: figures of them are honest.
 
 Only the appearance phase stops early. In the joint phase the loss falls and joints move to its last step,
 because rates fall: they would have to be cut before they have done their work.

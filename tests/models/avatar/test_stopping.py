@@ -65,7 +65,7 @@ def test_the_phase_ends_early_and_resumes_the_same(
     monkeypatch.setattr(stopping, "IMPROVEMENT", 0.03)
     evidence = filmed(body, frames=12)
     settings = SHORT.model_copy(
-        update={"joint_steps": 20, "appearance_steps": 200, "held_out": 0.1, "patience": 3}
+        update={"joint_steps": 20, "appearance_steps": 200, "held_out": 0.2, "patience": 3}
     )
     whole = optimise(evidence, body, settings)
     steps = [record["step"] for record in whole.history["losses"] if record["phase"] == "appearance"]
