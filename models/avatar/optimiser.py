@@ -42,7 +42,7 @@ DEPTH_FRAMES = 60  # at most, for the slope of the depth maps
 UNLIKELY_DEPTH = 2.5  # times the distance that the alignment found: such metric maps are not in metres
 FIT_STEPS = 25  # for each held-out frame
 # Such a frame moves alone, without the kernel, and would leave its neighbours' path.
-FIT_SMOOTHNESS, FIT_PACE = 6.0, 0.5
+FIT_SMOOTHNESS, FIT_PACE = 22.5, 0.5
 
 
 class Progress(Protocol):
