@@ -34,6 +34,7 @@ from models.errors import StageError
 CHECKPOINT_VERSION = 7  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
+LEAST_PIXELS = 24  # of the person: below, poses end worse than they begin
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
 REPORT_EVERY = 25  # steps
 SAVE_EVERY = 200  # steps
@@ -42,7 +43,7 @@ DEPTH_FRAMES = 60  # at most, for the slope of the depth maps
 UNLIKELY_DEPTH = 2.5  # times the distance that the alignment found: such metric maps are not in metres
 FIT_STEPS = 25  # for each held-out frame
 # Such a frame moves alone, without the kernel, and would leave its neighbours' path.
-FIT_SMOOTHNESS, FIT_PACE = 6.0, 0.5
+FIT_SMOOTHNESS, FIT_PACE = 22.5, 0.5
 
 
 class Progress(Protocol):
@@ -148,6 +149,12 @@ class _Optimisation:
             raise StageError(
                 f"Only {len(self.usable)} frames have a usable mask of the person; {MIN_FRAMES} are needed.",
                 "Look at the masks; choose another person with --person, or give masks with --masks.",
+            )
+        size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
+        if size < LEAST_PIXELS:
+            raise StageError(
+                f"The person is only {size:.0f} pixels large in the pictures; {LEAST_PIXELS} are needed.",
+                "Film from nearer, or keep larger pictures (frames.max_side).",
             )
         self.betas = torch.from_numpy(evidence.betas.astype(np.float32)).to(device)
         self.total = settings.alignment_steps + settings.silhouette_steps

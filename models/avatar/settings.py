@@ -20,7 +20,7 @@ class Weights(_Section):
 
     box: Weight = Field(default=0.02, description="alignment: the body's box against the mask's, robust")
     landmarks: Weight = Field(default=0.0, description="2D landmarks, robust; fades out over the joint phase")
-    smoothness: Weight = Field(default=0.03, description="accelerations of the joints, robust")
+    smoothness: Weight = Field(default=0.008, description="accelerations of the joints, robust")
     rotation_prior: Weight = Field(
         default=0.003, description="turn of each joint away from its start, robust"
     )
@@ -28,7 +28,7 @@ class Weights(_Section):
     shape_prior: Weight = Field(default=0.001, description="squared shape coefficients")
     height: Weight = Field(default=1.0, description="the person's height, where it is known")
     rendered_smoothness: Weight = Field(
-        default=0.4, description="factor on smoothness in the rendering phases"
+        default=1.5, description="factor on smoothness in the rendering phases"
     )
     rendered_priors: Weight = Field(default=0.2, description="factor on prior and landmarks in the same")
     distance_anchor: Weight = Field(
