@@ -1,7 +1,7 @@
 """Measure the silhouettes: python benchmarks/masks.py [--write], from the repository root.
 
 Needs the folder of benchmark sequences (HSPLAT_SHARED). Every way starts from what the stages frames and
-detect give: the mean of BlazePose's probabilities in the plain and the mirrored picture. IoU: sum of min over
+detect give: the mean of BlazePose's probabilities in six passes. IoU: sum of min over
 sum of max of the coverages; boundary: mean distance in pixels between the outlines at 0.5, both ways; both
 averaged over the frames. Times are CPU time of one thread for the refinement alone, with all that it learns
 from the clip. The constants were chosen on these sequences, so the figures are somewhat optimistic.

@@ -44,7 +44,7 @@ together, since other work ran beside it.
 
 Sequences with known truth: MPJPE, PA-MPJPE, camera space, and camera space with one scale removed (mm);
 acceleration error (mm per frame squared); reprojection (per cent of the body's height in the picture);
-detect (ms a frame: finding, following, two passes of landmarks, writing); fit (seconds).
+detect (ms a frame: finding, following, six passes of landmarks, writing); fit (seconds).
 """
 
 

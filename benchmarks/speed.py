@@ -64,7 +64,8 @@ def step_seconds(evidence: Evidence, count: int, height: int, width: int) -> tup
     frames = np.arange(len(evidence))
     boxes = mask_boxes(evidence.masks, evidence.valid)
     crops = Resized(Crops(evidence, boxes, frames, height, torch.device("cpu")), height, width)
-    scene = Scene(trajectory, gaussians, evidence.fps, settings, None, None, False, None)
+    ground = torch.tensor([0.0, -1.0, 0.0, 1.0])
+    scene = Scene(trajectory, gaussians, evidence.fps, settings, None, None, False, None, ground)
     plan = Plan(
         name="joint",
         steps=10_000,

@@ -20,10 +20,12 @@ from models.avatar.settings import OptimiserSettings
 from models.avatar.surface import SurfacePoints
 from models.avatar.trajectory import BodyPose, Trajectory
 from models.body import BodyModel
+from models.hmr.ground import feet_positions, level_plane, standing_loss, tilt_loss
 
 RESIDUAL_SCALE = 0.05  # of the person's typical size in the picture: where the robust terms level off
 FIRST_WIDTH = 4.0  # of the robust terms, so that a start a metre off is still drawn in
 WIDE_SHARE = 0.4  # of the steps, until the width is 1
+GROUND_RATE = 0.01
 FAR_OFF, WIDTH_FAR_OFF = 1.2, 1.3  # between heights, widths of body and mask: the start's distance is wrong
 HEIGHT_SCALE = 0.05  # metres
 REFRESH = 5  # steps between two searches for the outermost points
@@ -154,8 +156,11 @@ def align(
     landmarks: Landmarks | None,
     fps: float,
     settings: OptimiserSettings,
+    ground: Tensor,
 ) -> Iterator[Tensor]:
     """Moves the trajectory, first as a whole to where the masks are; yields the loss after every step.
+
+    The plane (4,) that the person stands on, in camera space, is found on the way and put into `ground`.
 
     Distances are anchored by nothing here but the prior on shape, smoothness and, where given, the height.
     Without any steps the trajectory stays where it is.
@@ -164,12 +169,17 @@ def align(
         return
     w, rates = settings.weights, settings.rates
     boxes.place(trajectory)
+    with torch.no_grad():
+        body = trajectory(slice(None))
+        ground.copy_(level_plane(feet_positions(body.transforms, body.joints)))
+    plane = ground.clone().requires_grad_()
     optimiser = torch.optim.Adam(
         [
             {"params": [trajectory.turns], "lr": rates.rotation},
             {"params": [trajectory.direction], "lr": rates.direction},
             {"params": [trajectory.distance], "lr": rates.distance},
             {"params": [trajectory.betas], "lr": rates.shape},
+            {"params": [plane], "lr": GROUND_RATE},
         ]
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine(settings.alignment_steps))
@@ -183,8 +193,13 @@ def align(
             loss = loss + w.height * height_error(trajectory.body, trajectory.betas, settings.height)
         if landmarks is not None:
             loss = loss + w.landmarks * landmarks.loss(body, slice(None), width)
+        if w.ground:
+            feet = feet_positions(body.transforms, body.joints)
+            standing = standing_loss(plane, feet, body.joints, width)
+            loss = loss + w.ground * (standing + tilt_loss(plane))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        ground.copy_(plane.detach())
         schedule.step()
         yield loss.detach()

@@ -17,6 +17,7 @@ from models.avatar.completion import completed, hardly_seen
 from models.avatar.depth import MIN_PIXELS, SOLID, fit_slope
 from models.avatar.evaluation import coverage, figures
 from models.avatar.gaussians import Gaussians, refined
+from models.avatar.kinds import put_right, told
 from models.avatar.landmarks import Landmarks
 from models.avatar.observations import Crops, Evidence, mask_boxes, together
 from models.avatar.phases import Phase, Plan, Scene
@@ -30,9 +31,10 @@ from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
-CHECKPOINT_VERSION = 6  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 7  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
+LEAST_PIXELS = 24  # of the person: below, poses end worse than they begin
 MIN_OVERLAP = 0.3  # of the body's box and the mask's, intersection over union
 REPORT_EVERY = 25  # steps
 SAVE_EVERY = 200  # steps
@@ -85,6 +87,7 @@ class _State:
 
     trajectory: Trajectory
     gaussians: Gaussians
+    ground: Tensor
     phase: int = 0
     mean_log_distance: float | None = None
     slope: float | None = None
@@ -92,6 +95,7 @@ class _State:
     dropped: list[int] = field(default_factory=list)
     losses: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    put_right: dict[int, str] = field(default_factory=dict)
     interpolated: tuple[Tensor, Tensor] | None = None  # poses and trans before held-out ones are fitted
 
 
@@ -146,6 +150,12 @@ class _Optimisation:
                 f"Only {len(self.usable)} frames have a usable mask of the person; {MIN_FRAMES} are needed.",
                 "Look at the masks; choose another person with --person, or give masks with --masks.",
             )
+        size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
+        if size < LEAST_PIXELS:
+            raise StageError(
+                f"The person is only {size:.0f} pixels large in the pictures; {LEAST_PIXELS} are needed.",
+                "Film from nearer, or keep larger pictures (frames.max_side).",
+            )
         self.betas = torch.from_numpy(evidence.betas.astype(np.float32)).to(device)
         self.total = settings.alignment_steps + settings.silhouette_steps
         self.total += settings.joint_steps + settings.appearance_steps
@@ -185,7 +195,8 @@ class _Optimisation:
 
     def _fresh(self) -> _State:
         trajectory = self._trajectory(initial.filled_in(self.evidence))
-        return _State(trajectory, self._gaussians(self.settings.gaussians))
+        ground = torch.zeros(4, device=self.device)
+        return _State(trajectory, self._gaussians(self.settings.gaussians), ground)
 
     def _trajectory(self, start: tuple[Tensor, Tensor]) -> Trajectory:
         """The motion under optimisation, from the start's poses and trans."""
@@ -215,7 +226,7 @@ class _Optimisation:
     def _align(self, state: _State) -> None:
         """Phase 0: everything that can be known without rendering; anew without the frames that it shows to
         be of somebody else, whose masks would draw their neighbours away."""
-        begin = self._screen(state)
+        begin = self._sided(state, *self._screen(state))
         if not torch.equal(initial.believable_shape(self.betas), self.betas):
             largest = float(self.betas.abs().max())
             state.warnings.append(
@@ -227,7 +238,14 @@ class _Optimisation:
             boxes = self._boxes(state)
             state.losses = []
             for step, loss in enumerate(
-                align(state.trajectory, boxes, self._landmarks(), self.evidence.fps, self.settings)
+                align(
+                    state.trajectory,
+                    boxes,
+                    self._landmarks(),
+                    self.evidence.fps,
+                    self.settings,
+                    state.ground,
+                )
             ):
                 if step % REPORT_EVERY == 0:
                     state.losses.append({"phase": "alignment", "step": step, "total": float(loss)})
@@ -239,6 +257,14 @@ class _Optimisation:
         if state.dropped:
             frames = in_words(state.dropped)
             state.warnings.append(f"The mask is not where the person should be in {frames}, left out here.")
+
+    def _sided(self, state: _State, poses: Tensor, trans: Tensor) -> tuple[Tensor, Tensor]:
+        """The start with left and right, front and back where the motion says that they are."""
+        poses, trans = poses.to(self.device), trans.to(self.device)
+        poses, state.put_right = put_right(poses, trans, self.betas, self.body)
+        if state.put_right:
+            state.warnings.append(told(state.put_right))
+        return poses, trans
 
     def _boxes(self, state: _State) -> Boxes:
         """The boxes of the masks that are believed, against the body's."""
@@ -336,6 +362,7 @@ class _Optimisation:
             mean_log_distance=None if state.metric else state.mean_log_distance,
             slope=state.slope,
             landmarks=self._landmarks(),
+            ground=state.ground,
             use_depth=state.metric or state.slope is not None,
         )
 
@@ -500,6 +527,7 @@ class _Optimisation:
                 "held_out": self._tested(state),
                 "validation": self._validation(state),
                 "dropped": state.dropped,
+                "put_right": state.put_right,
                 "given_up": verdict.replaced,
             },
             "depth_slope": state.slope,

@@ -19,6 +19,7 @@ from models.avatar.schedule import Draws, RowAdam, cosine
 from models.avatar.settings import OptimiserSettings
 from models.avatar.trajectory import Trajectory
 from models.body.skinning import skin
+from models.hmr.ground import feet_positions, standing_loss
 from models.rasterizer import Rendering, render, ssim
 
 
@@ -34,6 +35,7 @@ class Scene:
         slope: of the depth maps' inverse distance; None for metric maps.
         use_depth: whether there are usable depth maps.
         landmarks: evidence of their own, if any.
+        ground: (4,) the plane that the person stands on, as the alignment found it.
     """
 
     trajectory: Trajectory
@@ -44,6 +46,7 @@ class Scene:
     slope: float | None
     use_depth: bool
     landmarks: Landmarks | None
+    ground: Tensor
 
     def draw(self, transforms: Tensor, crop: Crop) -> Rendering:
         """The avatar under the transforms (B,24,4,4) of some frames, in the crop of these."""
@@ -223,6 +226,10 @@ class Phase:
                 body, scene.fps, plan.smoothness * w.smoothness, share * w.rotation_prior
             )
             terms["size"] = self._size()
+            if w.ground:
+                joints = body.joints.flatten(0, 1)
+                feet = feet_positions(body.transforms.flatten(0, 1), joints)
+                terms["ground"] = w.ground * standing_loss(scene.ground, feet, joints)
             if scene.landmarks is not None:
                 fading = 1 - self.step_number / plan.steps if plan.moves_avatar else 1.0
                 terms["landmarks"] = share * w.landmarks * fading * scene.landmarks.loss(body, around)

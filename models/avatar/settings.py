@@ -24,6 +24,7 @@ class Weights(_Section):
     rotation_prior: Weight = Field(
         default=0.003, description="turn of each joint away from its start, robust"
     )
+    ground: Weight = Field(default=0.005, description="standing on a plane and in balance, robust")
     shape_prior: Weight = Field(default=0.001, description="squared shape coefficients")
     height: Weight = Field(default=1.0, description="the person's height, where it is known")
     rendered_smoothness: Weight = Field(

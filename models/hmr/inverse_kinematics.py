@@ -8,6 +8,7 @@ which the body keeps its balance.
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from torch import Tensor
 from models.body import JOINT_NAMES, BodyModel
 from models.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from models.hmr import landmarks as sites
+from models.hmr.ground import level_plane, robust, standing_loss, tilt_loss
+from models.hmr.sides import with_steady_sides
 from models.people.landmarks import Landmarks
 
 Array = NDArray[np.float64]
@@ -29,14 +32,12 @@ ALIGN_STEPS, ALIGN_RATE = 40, 0.08
 RATE, TRANSLATION_RATE, SHAPE_RATE, FLOOR_RATE = 0.05, 0.015, 0.1, 0.02
 
 IMAGE_SCALE = 0.12  # metres at the person's depth; landmarks further off count less (Geman-McClure)
+AGREEMENT = 0.02  # of the person's size in the picture: passes that differ by this count half
 BONE_WEIGHT, BONE_SCALE = 0.1, 0.5
 # BlazePose's limbs reach half as far towards or away from the camera as the true ones, on the right side.
 START_STRETCH = 2.0
 SMOOTHNESS, ROOT_SMOOTHNESS = 75.0, 4.0
 PRIOR_WEIGHT, LIMIT_WEIGHT, SHAPE_WEIGHT = 0.2, 0.3, 0.02
-FLOOR_WEIGHT, FLOOR_SCALE, FLOOR_SOFTNESS = 0.6, 0.2, 0.03  # the last two in metres
-BALANCE_WEIGHT, BALANCE_SCALE = 0.3, 0.2  # metres
-LEVEL_WEIGHT = 1.0
 
 _JOINT = {name: i for i, name in enumerate(JOINT_NAMES)}
 # How firmly each joint is held to its usual angle.
@@ -110,7 +111,7 @@ def fit_poses(
     if not seen.any():
         raise ValueError("the person is seen in no frame")
     frames = _bridged(seen, fps)
-    problem = _Problem(landmarks, np.asarray(K, np.float64), fps, body, height, frames)
+    problem = _Problem(with_steady_sides(landmarks), np.asarray(K, np.float64), fps, body, height, frames)
     with torch.enable_grad():
         problem.align(progress, steps)
         problem.descend(steps, progress)
@@ -170,10 +171,18 @@ def _torso_orientation(world: Array) -> Array:
     return np.stack([left, up, np.cross(left, up)], -1)
 
 
-def _robust(squared: Tensor, scale: float, widening: float) -> Tensor:
-    """Geman and McClure's r^2 / (r^2 + s^2), widened at first so that far residuals pull too."""
-    w = widening * widening
-    return w * squared / (squared + w * scale * scale)
+def _agreement(points: Array, valid: NDArray[np.bool_]) -> Array:
+    """(F, L) how far to trust the landmarks, 1 on average: less where the N passes (N, F, L, 2) differ.
+
+    The mean weight is kept, or the prior would gain where all of them are uncertain.
+    """
+    known = np.where(valid[..., None, None], points, np.nan)
+    with warnings.catch_warnings(action="ignore"):  # frames that no pass saw
+        middle = np.nanmedian(known, axis=0)
+        spread = np.sqrt(np.nanmean(((known - middle) ** 2).sum(-1), axis=0))
+        size = np.nanmedian(np.ptp(middle[..., 1], axis=1))
+    trust = 1 / (1 + np.nan_to_num(spread / max(size, 1e-6) / AGREEMENT) ** 2)
+    return np.asarray(trust / trust.mean())
 
 
 def _limit_loss(angles: Tensor) -> Tensor:
@@ -219,7 +228,8 @@ class _Problem:
 
         self.points = torch.from_numpy(points).float()
         self.seen = torch.from_numpy(valid)
-        self.image_weight = torch.from_numpy(visibility).float() * sites.WEIGHTS
+        trust = visibility * _agreement(image[..., :2], valid)
+        self.image_weight = torch.from_numpy(trust).float() * sites.WEIGHTS
         ends = torch.tensor(sites.BONES)
         self.bone_weight = torch.from_numpy(visibility).float()[:, :, ends].amin(-1)
         self.bones = sites.bone_directions(torch.from_numpy(world).float())
@@ -235,7 +245,6 @@ class _Problem:
         self.orientation = torch.from_numpy(self._start_orientation(world, valid)).float()
         self.angles = _USUAL_POSE.expand(len(frames), -1, -1).clone()
         self.trans = torch.zeros(len(frames), 3)
-        self.floor = torch.tensor([0.0, -1.0, 0.0, 0.0])
 
     def _start_orientation(self, world: Array, valid: NDArray[np.bool_]) -> Array:
         """The torso's orientation in every fitted frame, interpolated over those unseen."""
@@ -268,8 +277,7 @@ class _Problem:
         self.trans.requires_grad_()
         self.free.requires_grad_()
         with torch.no_grad():
-            feet = self._pose()[2][:, sites.FEET]
-            self.floor[3] = -(feet @ self.floor[:3]).amin(1).median()
+            self.floor = level_plane(self._pose()[2][:, sites.FEET])
         self.floor.requires_grad_()
         unknowns = [self.angles, self.trans, self.free, self.floor]
         rates = [RATE, TRANSLATION_RATE, SHAPE_RATE, FLOOR_RATE]
@@ -295,9 +303,9 @@ class _Problem:
         depth = landmarks[..., 2:].clamp_min(0.1)
         # Metres at the person's depth; held constant, or coming nearer would lessen the error.
         off = (landmarks[..., :2] / depth - self.points) * depth.detach()
-        image = self._mean(self.image_weight * _robust(off.square().sum(-1), IMAGE_SCALE, widening))
+        image = self._mean(self.image_weight * robust(off.square().sum(-1), IMAGE_SCALE, widening))
         apart = (sites.bone_directions(landmarks) - self.bones).square().sum(-1)
-        bones = self._mean(self.bone_weight * _robust(apart, BONE_SCALE, widening))
+        bones = self._mean(self.bone_weight * robust(apart, BONE_SCALE, widening))
         size = float(joints[:, 0, 2].detach().mean()) / 4
         return (
             image
@@ -305,7 +313,8 @@ class _Problem:
             + self._smoothness(joints, size)
             + self._anatomy()
             + SHAPE_WEIGHT * self.betas.square().sum()
-            + self._floor_loss(landmarks, widening)
+            + standing_loss(self.floor, landmarks[:, sites.FEET], joints, widening)
+            + tilt_loss(self.floor)
         )
 
     def _pose(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -332,25 +341,6 @@ class _Problem:
     def _anatomy(self) -> Tensor:
         usual = (self.angles - _USUAL_POSE).square().sum(-1) @ _STIFF
         return PRIOR_WEIGHT * usual.mean() + LIMIT_WEIGHT * _limit_loss(self.angles)
-
-    def _floor_loss(self, landmarks: Tensor, widening: float) -> Tensor:
-        """Mostly the lower foot stands on one plane, and the trunk is above the feet; no foot is below it.
-
-        The plane is free but for a pull towards level in a camera held upright. A camera that moves has no
-        such plane in its own space; the robust terms then let go.
-        """
-        normal = torch.nn.functional.normalize(self.floor[:3], dim=0)
-        heights = landmarks[:, sites.FEET] @ normal + self.floor[3]
-        lowest = -FLOOR_SOFTNESS * torch.logsumexp(-heights / FLOOR_SOFTNESS, 1)
-        below = torch.relu(-heights).square()
-        stands = _robust(lowest.square(), FLOOR_SCALE, widening).mean()
-        sinks = _robust(below, FLOOR_SCALE, widening).sum(-1).mean()
-        # BlazePose sees those who stand as leaning towards the camera, which the picture hardly contradicts.
-        lean = landmarks[:, sites.TORSO].mean(1) - landmarks[:, sites.FEET].mean(1)
-        aside = lean - (lean @ normal)[:, None] * normal
-        leans = _robust(aside.square().sum(-1), BALANCE_SCALE, widening).mean()
-        tilt = normal[0].square() + normal[2].square()
-        return FLOOR_WEIGHT * (stands + sinks) + BALANCE_WEIGHT * leans + LEVEL_WEIGHT * tilt
 
     def _start_translation(self, landmarks: Tensor) -> Tensor:
         """(F, 3) where the posed body, standing at the origin, must go to look as seen: linear least squares.

@@ -11,7 +11,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """BlazePose's 33 landmarks in T frames, seen N times each (the plain picture and its mirror image).
+    """BlazePose's 33 landmarks in T frames, seen N times each (the picture turned and mirrored).
 
     Attributes:
         image: (N, T, 33, 3) x, y in pixels (pixel centres at +0.5) and visibility in [0, 1].

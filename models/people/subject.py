@@ -13,7 +13,10 @@ from models.people.tracking import Circle, Track
 
 Array = NDArray[np.float64]
 
-PASSES = 2  # the plain picture and its mirror image
+# The picture as it is and turned by so many degrees, and the mirror images of these. Where the passes
+# disagree, they are wrong: that tells more than the visibility that the network gives.
+TURNS = (0, -20, 20)
+PASSES = 2 * len(TURNS)
 TIGHTER = 0.92  # the landmarks are steadier on a crop a little tighter than the networks' own
 SMOOTHING = 1.0  # frames, standard deviation; a crop that jumps makes the landmarks jump
 ASTRAY = 0.5  # radii; landmarks whose hips lie further off are another person's
@@ -43,7 +46,7 @@ class Subject:
     """What was seen of one person in T frames.
 
     Attributes:
-        landmarks: of both passes; zeros where that pass did not see them.
+        landmarks: of all passes; zeros where that pass did not see them.
         boxes: (T, 4) x0 y0 x1 y1 pixels around the person, inside the picture; interpolated where unseen.
         scores: (T,) mean visibility of the landmarks, 0 where not seen.
         valid: (T,) bool, where they were seen.
@@ -104,7 +107,7 @@ class SubjectRecorder:
 def look_at(
     images: Iterable[Image], length: int, fps: float, subject: Track, others: Sequence[Track]
 ) -> Iterator[Look]:
-    """Looks at the subject in every frame, twice: in the plain picture and in its mirror image.
+    """Looks at the subject in every frame, several times: the picture turned and mirrored.
 
     Args:
         images: the clip's frames, (H, W, 3) uint8 RGB.
@@ -120,10 +123,15 @@ def look_at(
             if circle is None:
                 yield Look((None,) * PASSES)
                 continue
-            near = Circle(circle.hips, TIGHTER * circle.up)
+            near = [Circle(circle.hips, TIGHTER * _turned(circle.up, turn)) for turn in TURNS]
             others_here = [c for person in elsewhere if (c := person[frame]) is not None]
-            seen = (engine.observe(image, near, mirrored=bool(number)) for number in range(PASSES))
+            seen = (engine.observe(image, c, mirrored) for c in near for mirrored in (False, True))
             yield Look(tuple(o if o and _belongs(o, circle, others_here) else None for o in seen))
+
+
+def _turned(vector: Array, degrees: float) -> Array:
+    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    return np.array([[cosine, -sine], [sine, cosine]]) @ vector
 
 
 def _smoothed(circles: Sequence[Circle | None]) -> list[Circle | None]:

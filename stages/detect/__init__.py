@@ -37,7 +37,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="detect",
-    version=1,
+    version=2,
     needs=("frames",),
     settings=DetectSettings,
     run=run,

@@ -43,7 +43,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="poses",
-    version=1,
+    version=2,
     needs=("frames", "detect"),
     settings=PosesSettings,
     run=run,

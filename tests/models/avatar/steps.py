@@ -50,6 +50,7 @@ def scene_of(evidence: Evidence, body: BodyModel, settings: OptimiserSettings, d
         slope=0.0025,
         use_depth=True,
         landmarks=Landmarks(evidence.landmarks, evidence.K, 90.0, torch.device(device)),
+        ground=torch.tensor([0.0, -1.0, 0.0, 1.1], device=device),
     )
 
 

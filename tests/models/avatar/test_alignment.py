@@ -42,7 +42,7 @@ def _true_landmarks(body: BodyModel) -> np.ndarray:
 
 def test_a_start_a_metre_off_is_drawn_in(evidence: Evidence, body: BodyModel) -> None:
     trajectory, boxes = _start(body, shift=0.7), _boxes(evidence, body)
-    *_, last = align(trajectory, boxes, None, 10.0, SETTINGS)
+    *_, last = align(trajectory, boxes, None, 10.0, SETTINGS, torch.zeros(4))
     offset = trajectory.motion()[1][:, 0] - true_motion(9)[1][:, 0]
     assert offset.abs().max() < 0.1
     assert last < 0.02
@@ -91,7 +91,7 @@ def test_landmarks_are_met_by_the_truth_and_correct_poses(evidence: Evidence, bo
 
     def error(observed: Landmarks | None) -> float:
         trajectory = _start(body, noise=0.15)
-        for _ in align(trajectory, _boxes(evidence, body), observed, 10.0, SETTINGS):
+        for _ in align(trajectory, _boxes(evidence, body), observed, 10.0, SETTINGS, torch.zeros(4)):
             pass
         return float((trajectory.motion()[2] - truth)[..., :2].norm(dim=-1).mean())
 
@@ -115,10 +115,10 @@ def test_given_height_is_met_exactly(body: BodyModel) -> None:
 
 
 def test_switched_off_terms_bend_nothing(evidence: Evidence, body: BodyModel) -> None:
-    off = Weights(box=0, smoothness=0, rotation_prior=0, shape_prior=0)
+    off = Weights(box=0, smoothness=0, rotation_prior=0, shape_prior=0, ground=0)
     trajectory = _start(body, shift=0.5)
     before = trajectory.motion()[0]
     settings = OptimiserSettings(alignment_steps=5, weights=off)
-    for _ in align(trajectory, _boxes(evidence, body), None, 10.0, settings):
+    for _ in align(trajectory, _boxes(evidence, body), None, 10.0, settings, torch.zeros(4)):
         pass
     torch.testing.assert_close(trajectory.motion()[0], before)

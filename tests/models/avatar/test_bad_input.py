@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -141,3 +142,14 @@ def test_masks_of_nothing_leave_the_motion_as_it_was(clip: Evidence, body: BodyM
         _errors(result.joints, body), _errors(_joints(clip, body), body), atol=15, rtol=0
     )
     assert any("masks or initial motion are wrong" in text for text in result.history["warnings"])
+
+
+def test_a_person_of_a_few_pixels_is_an_error(clip: Evidence, body: BodyModel) -> None:
+    tiny = replace(
+        clip,
+        images=[cv2.resize(image, (16, 21), interpolation=cv2.INTER_AREA) for image in clip.images],
+        masks=[cv2.resize(mask, (16, 21), interpolation=cv2.INTER_AREA) for mask in clip.masks],
+        K=clip.K * [[1 / 6], [1 / 6], [1]],
+    )
+    with pytest.raises(StageError, match=r"only \d+ pixels large"):
+        optimise(tiny, body, QUICK)

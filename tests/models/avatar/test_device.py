@@ -125,7 +125,7 @@ def test_a_step_waits_for_nothing(
     with Watch() as watch:
         phase.step()
     assert watch.waits == []
-    assert sum(watch.launches.values()) < 1200  # a GPU takes some microseconds for each
+    assert sum(watch.launches.values()) < 1300  # a GPU takes some microseconds for each
 
 
 @pytest.mark.parametrize(

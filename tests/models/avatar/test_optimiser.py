@@ -183,6 +183,25 @@ def test_a_few_masks_of_somebody_else_are_left_out(body: BodyModel) -> None:
     assert any("frame 3" in warning for warning in result.history["warnings"])
 
 
+def test_poses_with_left_and_right_exchanged_are_put_right(body: BodyModel) -> None:
+    evidence = filmed(body, frames=16, noise=0.01)
+    poses = evidence.poses.reshape(-1, 24, 3).copy()
+    other = [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22]
+    poses[6:11, 1:] = poses[6:11][:, other[1:]] * [1, -1, -1]
+    exchanged = replace(evidence, poses=poses.reshape(-1, 72))
+    truth = body.articulate(*true_motion(16), torch.zeros(10))[1]
+
+    def error(result: Result) -> float:
+        apart = (result.joints - result.joints[:, :1]) - (truth - truth[:, :1])
+        return float(apart.norm(dim=-1).mean())
+
+    plain, mended = optimise(evidence, body, SHORT), optimise(exchanged, body, SHORT)
+    assert not plain.history["frames"]["put_right"]
+    assert sorted(mended.history["frames"]["put_right"]) == list(range(6, 11))
+    assert any("frames 6" in warning for warning in mended.history["warnings"])
+    assert error(mended) < error(plain) + 0.005
+
+
 def test_five_valid_frames_are_enough(body: BodyModel) -> None:
     evidence = filmed(body)
     valid = np.zeros(9, bool)

@@ -8,7 +8,7 @@ import pytest
 
 from models.people import Circle, Detection, Track
 from models.people.blazepose import MIRRORED, TORSO, BlazePose, find_people
-from models.people.subject import SubjectRecorder, look_at
+from models.people.subject import PASSES, SubjectRecorder, look_at
 
 CLIP = Path(__file__).parents[3] / "examples" / "clip.mp4"
 FPS = 15.0
@@ -100,7 +100,7 @@ def test_subject_is_followed_and_looked_at(pictures: list[np.ndarray], capfd: py
         recorder.add(look)
     subject = recorder.finish()
     assert subject and subject.valid.all() and subject.landmarks.valid.all()
-    assert subject.landmarks.image.shape == (2, len(pictures), 33, 3)
+    assert subject.landmarks.image.shape == (PASSES, len(pictures), 33, 3)
     hips = subject.landmarks.image[:, :, TORSO[2:], :2].mean(2)
     assert (hips > subject.boxes[:, :2]).all() and (hips < subject.boxes[:, 2:]).all()
     assert capfd.readouterr().err == ""
