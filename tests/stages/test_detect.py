@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from models.errors import InputError
 from models.people import Landmarks
+from models.people.subject import PASSES
 from stages.detect import STAGE, DetectSettings
 from stages.images import read_coverage
 from tests.stages.conftest import CallStage, FramesFolder
@@ -53,7 +54,7 @@ def test_the_files_of_one_person(
     assert (x0 >= 0).all() and (y0 >= 0).all() and (x1 <= width).all() and (y1 <= height).all()
     assert (x1 - x0 > 100).all() and (y1 - y0 > 300).all()
     landmarks = Landmarks.load(folder / "landmarks.npz")
-    np.testing.assert_array_equal(landmarks.valid, [valid, valid])
+    np.testing.assert_array_equal(landmarks.valid, [valid] * PASSES)
     for index in range(COUNT + 3):
         silhouette = read_coverage(folder / "silhouettes" / f"{index:06d}.png")
         assert silhouette.shape == (height, width)
