@@ -31,7 +31,7 @@ from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
-CHECKPOINT_VERSION = 7  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 8  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 LEAST_PIXELS = 24  # of the person: below, poses end worse than they begin
