@@ -13,6 +13,7 @@ MAIN = ("joint", "decoupled, fixed", "decoupled, free offsets", "true poses")
 
 _STILL = 1e-12  # a learning rate at which nothing moves
 FIXED: dict[str, Any] = {
+    "put_right": False,
     "alignment_steps": 0,
     "silhouette_steps": 0,
     "rates": {"rotation": _STILL, "direction": _STILL, "distance": _STILL, "shape": _STILL},
@@ -20,6 +21,7 @@ FIXED: dict[str, Any] = {
 """The avatar is learned as ever, in the same number of steps, and the motion never moves."""
 
 FREE_OFFSETS: dict[str, Any] = {
+    "put_right": False,
     "alignment_steps": 0,
     "silhouette_steps": 0,
     "kernel_seconds": 0.0,
@@ -66,6 +68,7 @@ def ablations() -> dict[str, Variant]:
         "no kernel": Variant({"kernel_seconds": 0.0}),
         "no wide kernel": Variant({"wide_pace": 0.0}),
         "no turns of the whole clip": Variant({"clip_pace": 0.0}),
+        "no exchange of sides": Variant({"put_right": False}),
         "no warm-up": Variant({"warm_up_steps": 0}),
         "no early stopping": Variant({"patience": 0}),
         "no alignment phase": Variant({"alignment_steps": 0}),

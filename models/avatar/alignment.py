@@ -127,6 +127,13 @@ def body_height(body: BodyModel, betas: Tensor) -> float:
     return float(template + slope @ betas)
 
 
+def _of_constant_size(body: BodyPose) -> BodyPose:
+    """The same, but for the gradient by the mean distance: or smoothness would shrink the body, which moves
+    less in metres the smaller and nearer it is."""
+    mean = body.log_distance.mean()
+    return body._replace(joints=body.joints * (mean.detach() - mean).exp())
+
+
 def height_error(body: BodyModel, betas: Tensor, height: float) -> Tensor:
     """Squared difference of the body's height in the rest pose from the known one, in units of 5 cm."""
     template, slope = _height(body)
@@ -187,7 +194,7 @@ def align(
         body = trajectory(slice(None))
         width = 1 + (FIRST_WIDTH - 1) * max(0.0, 1 - step / (WIDE_SHARE * settings.alignment_steps))
         loss = w.box * boxes.loss(body, trajectory.betas, step % REFRESH == 0, width)
-        loss = loss + plausibility(body, fps, w.smoothness, w.rotation_prior)
+        loss = loss + plausibility(_of_constant_size(body), fps, w.smoothness, w.rotation_prior)
         loss = loss + w.shape_prior * trajectory.betas.square().sum()
         if settings.height:
             loss = loss + w.height * height_error(trajectory.body, trajectory.betas, settings.height)

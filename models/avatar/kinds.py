@@ -15,7 +15,7 @@ from models.sequence import steady_path
 KINDS = ("as given", "legs swapped", "arms swapped", "limbs swapped", "legs mirrored",
          "all mirrored", "reversed in depth", "turned by half")  # fmt: skip
 # In the clip's usual acceleration: what has to be gained by every changed frame, and every change of kind.
-RELUCTANCE, CHANGE = 0.3, 0.5
+RELUCTANCE, CHANGE = 0.3, 1.0
 JITTER = 0.01  # metres a frame squared
 
 _LEGS = [1, 2, 4, 5, 7, 8, 10, 11]

@@ -31,7 +31,7 @@ from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from models.errors import StageError
 
-CHECKPOINT_VERSION = 8  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 9  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 LEAST_PIXELS = 24  # of the person: below, poses end worse than they begin
@@ -261,6 +261,8 @@ class _Optimisation:
     def _sided(self, state: _State, poses: Tensor, trans: Tensor) -> tuple[Tensor, Tensor]:
         """The start with left and right, front and back where the motion says that they are."""
         poses, trans = poses.to(self.device), trans.to(self.device)
+        if not self.settings.put_right:
+            return poses, trans
         poses, state.put_right = put_right(poses, trans, self.betas, self.body)
         if state.put_right:
             state.warnings.append(told(state.put_right))

@@ -100,6 +100,10 @@ class OptimiserSettings(_Section):
     held_out: Annotated[float, Field(ge=0, le=0.2)] = Field(
         default=0.125, description="share of the frames kept from the avatar, to judge it by"
     )
+    put_right: bool = Field(
+        default=True,
+        description="exchange left and right, or front and back, of initial poses where that moves better",
+    )
     patience: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=4,
         description="checks of held-out frames, 50 steps apart, without gain till the avatar is done; 0: off",

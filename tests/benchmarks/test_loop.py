@@ -147,6 +147,7 @@ def test_every_weight_that_is_on_has_its_ablation() -> None:
         "warm-up",
         "alignment phase",
         "early stopping",
+        "exchange of sides",
     }
     others |= {"silhouettes phase"}
     assert on | {f"no {name}" for name in others} | set(MAIN) == set(VARIANTS)
