@@ -71,7 +71,9 @@ class Run:
 def carry_out(run: Run, bench: Path, workspace: Path | None) -> dict[str, Any]:
     """One run's row: its figures, or why there are none."""
     torch.set_num_threads(1)  # as the stage does
-    sequence = sequences.load(bench / run.sequence, run.start, "depth" in run.inputs, run.stress, workspace)
+    sequence = sequences.load(
+        bench / run.sequence, run.start, run.inputs != "no depth", run.stress, workspace
+    )
     variant = VARIANTS[run.variant]
     if variant.true_poses:
         sequence = sequence.with_true_poses()

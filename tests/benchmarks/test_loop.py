@@ -118,6 +118,21 @@ def test_fixed_poses_do_not_move_and_true_ones_have_no_error(bench: Path) -> Non
             assert figures["motion"]["pve"] == pytest.approx(0, abs=2e-3)
 
 
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_a_run_sees_its_inputs_and_no_others(
+    bench: Path, monkeypatch: pytest.MonkeyPatch, inputs: str
+) -> None:
+    seen = []
+
+    def watched(sequence: sequences.Sequence, chosen: OptimiserSettings) -> tuple[None, dict[str, Any]]:
+        seen.append((sequence.evidence.disparity is not None, chosen.height is not None))
+        return None, {}
+
+    monkeypatch.setattr(loop, "measure", watched)
+    loop.carry_out(Run("seq00_wave", "init", inputs, "joint", 0), bench, None)
+    assert seen == [(inputs != "no depth", inputs == "depth + height")]
+
+
 def test_stress(bench: Path) -> None:
     folder = bench / "seq00_wave"
     plain, hard = (
