@@ -37,7 +37,7 @@ from stages.evaluate.motions import Comparison
 from stages.facts import finite
 
 ROOT = Path(__file__).parent.parent
-CODE = ("models", "stages", "configs")  # what a run's figures depend on
+CODE = ("models", "stages", "configs", "benchmarks")  # what a run's figures depend on
 RESULTS = Path(__file__).with_suffix(".jsonl")
 STARTS = ("init", "video")
 

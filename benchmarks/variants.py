@@ -30,6 +30,7 @@ FREE_OFFSETS: dict[str, Any] = {
     "weights": {
         "smoothness": 0.0,
         "rotation_prior": 0.0,
+        "ground": 0.0,
         "shape_prior": 0.0,
         "distance_anchor": 0.0,
         "margin": 0.0,
@@ -88,7 +89,7 @@ VARIANTS: dict[str, Variant] = {
 def settings(variant: Variant, seed: int, steps: float, **changes: Any) -> OptimiserSettings:
     """The default settings with a variant's changes and others; `steps` is a factor on every phase."""
     values = OptimiserSettings().model_dump()
-    for name, value in {**variant.settings, **changes}.items():
+    for name, value in (*variant.settings.items(), *changes.items()):
         values[name] = {**values[name], **value} if isinstance(value, dict) else value
     for name in (key for key in values if key.endswith("_steps")):
         values[name] = round(steps * values[name])

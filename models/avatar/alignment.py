@@ -128,8 +128,8 @@ def body_height(body: BodyModel, betas: Tensor) -> float:
 
 
 def _of_constant_size(body: BodyPose) -> BodyPose:
-    """The same, but for the gradient by the mean distance: or smoothness would shrink the body, which moves
-    less in metres the smaller and nearer it is."""
+    """The same in value, but taken relative to the mean distance: accelerations in metres would shrink the
+    body and bring it nearer, since it then moves less."""
     mean = body.log_distance.mean()
     return body._replace(joints=body.joints * (mean.detach() - mean).exp())
 
@@ -170,12 +170,11 @@ def align(
     The plane (4,) that the person stands on, in camera space, is found on the way and put into `ground`.
 
     Distances are anchored by nothing here but the prior on shape, smoothness and, where given, the height.
-    Without any steps the trajectory stays where it is.
+    Without any steps the trajectory stays where it is, and the ground is level.
     """
-    if not settings.alignment_steps:
-        return
     w, rates = settings.weights, settings.rates
-    boxes.place(trajectory)
+    if settings.alignment_steps:
+        boxes.place(trajectory)
     with torch.no_grad():
         body = trajectory(slice(None))
         ground.copy_(level_plane(feet_positions(body.transforms, body.joints)))

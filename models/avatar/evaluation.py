@@ -7,7 +7,7 @@ from torch import Tensor
 from models.avatar.avatar import Avatar
 from models.avatar.observations import Crops
 from models.avatar.posing import PosedGaussians
-from models.metrics.image import agreement
+from models.metrics.image import agreement, comparable
 from models.rasterizer import render
 
 SEEN = 0.1  # of a Gaussian's weight with nothing before it; neighbours share a pixel by three or four
@@ -21,15 +21,22 @@ def figures(
 
     Args:
         avatar, poses (T,72), trans (T,3): what is rendered.
-        crops: pictures and masks of the frames.
+        crops: pictures and masks of the frames. Those with next to nothing of the person do not count.
+
+    Returns:
+        The means; empty if no frame counts.
     """
     values = []
     for t in frames:
         crop = crops[t]
+        if not comparable(crop.coverage().cpu().numpy()):
+            continue
         drawn = avatar.render(poses[t], trans[t], crop.K, crop.width, crop.height).cpu().numpy()
         mask, image = crop.coverage().cpu().numpy(), crop.color().cpu().numpy()
         score = agreement(image, mask, drawn[..., :3], drawn[..., 3])
         values.append((score.psnr_crop, score.ssim_crop, score.iou))
+    if not values:
+        return {}
     return dict(zip(("psnr", "ssim", "iou"), np.mean(values, axis=0).tolist(), strict=True))
 
 

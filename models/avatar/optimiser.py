@@ -30,8 +30,9 @@ from models.avatar.surface import spread
 from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
 from models.errors import StageError
+from models.hmr.ground import feet_positions, stands
 
-CHECKPOINT_VERSION = 9  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 10  # raised when a checkpoint's content changes its meaning
 MIN_FRAMES = 3  # usable ones, for smoothness to mean something
 MIN_FRAMES_TO_HOLD_OUT = 10
 LEAST_PIXELS = 24  # of the person: below, poses end worse than they begin
@@ -87,10 +88,10 @@ class _State:
 
     trajectory: Trajectory
     gaussians: Gaussians
-    ground: Tensor
     phase: int = 0
     mean_log_distance: float | None = None
     slope: float | None = None
+    ground: Tensor | None = None
     metric: bool = False
     dropped: list[int] = field(default_factory=list)
     losses: list[dict[str, Any]] = field(default_factory=list)
@@ -195,8 +196,7 @@ class _Optimisation:
 
     def _fresh(self) -> _State:
         trajectory = self._trajectory(initial.filled_in(self.evidence))
-        ground = torch.zeros(4, device=self.device)
-        return _State(trajectory, self._gaussians(self.settings.gaussians), ground)
+        return _State(trajectory, self._gaussians(self.settings.gaussians))
 
     def _trajectory(self, start: tuple[Tensor, Tensor]) -> Trajectory:
         """The motion under optimisation, from the start's poses and trans."""
@@ -233,6 +233,7 @@ class _Optimisation:
                 f"The initial motion has a body shape that nobody has (a coefficient of {largest:.0f}, where "
                 "3 is rare already); the mean shape was taken instead."
             )
+        ground = torch.zeros(4, device=self.device)
         while True:
             state.trajectory = self._trajectory(begin)
             boxes = self._boxes(state)
@@ -244,7 +245,7 @@ class _Optimisation:
                     self._landmarks(),
                     self.evidence.fps,
                     self.settings,
-                    state.ground,
+                    ground,
                 )
             ):
                 if step % REPORT_EVERY == 0:
@@ -254,16 +255,24 @@ class _Optimisation:
             if not self._drop_strangers(state, boxes):
                 break
         state.mean_log_distance = float(state.trajectory.mean_log_distance().detach())
+        state.ground = self._stood_on(state, ground)
         if state.dropped:
             frames = in_words(state.dropped)
             state.warnings.append(f"The mask is not where the person should be in {frames}, left out here.")
+
+    @torch.no_grad()
+    def _stood_on(self, state: _State, plane: Tensor) -> Tensor | None:
+        """The plane, if most frames agree: where the camera moves there is no such plane in its space."""
+        body = state.trajectory(slice(None))
+        return plane if stands(plane, feet_positions(body.transforms, body.joints)) else None
 
     def _sided(self, state: _State, poses: Tensor, trans: Tensor) -> tuple[Tensor, Tensor]:
         """The start with left and right, front and back where the motion says that they are."""
         poses, trans = poses.to(self.device), trans.to(self.device)
         if not self.settings.put_right:
             return poses, trans
-        poses, state.put_right = put_right(poses, trans, self.betas, self.body)
+        shape = initial.believable_shape(self.betas)
+        poses, state.put_right = put_right(poses, trans, shape, self.body)
         if state.put_right:
             state.warnings.append(told(state.put_right))
         return poses, trans
@@ -465,7 +474,7 @@ class _Optimisation:
         """The maps' values and the rendered 1/z at the same pixels of the person, frame by frame."""
         scene, plan = self._scene(state), self._plan("silhouettes", state)
         pairs = []
-        for t in plan.frames[:: max(1, len(plan.frames) // DEPTH_FRAMES)]:
+        for t in plan.frames[:: math.ceil(len(plan.frames) / DEPTH_FRAMES)]:
             crop = plan.fine[t]
             drawn = scene.draw(state.trajectory(torch.tensor([t])).transforms, together([crop]))
             assert crop.depth is not None and crop.trusted is not None
@@ -536,6 +545,7 @@ class _Optimisation:
             "depth_used": state.metric or state.slope is not None,
             "size_from": self._size_from(state),
             "height": body_height(self.body, avatar.betas.to(self.device)),
+            "on_ground": state.ground is not None,
             "hardly_seen": unseen,
             "held_out": self._comparison(state, avatar.to(self.device), verdict.motion),
             "agreement": verdict.figures,
@@ -545,9 +555,10 @@ class _Optimisation:
         return Result(avatar, poses.cpu(), trans.cpu(), joints.cpu(), avatar.betas, history, interpolated)
 
     def _initial(self, avatar: Avatar) -> Placed:
-        """The initial motion for the avatar's body, the pelvis where it was."""
-        poses, trans = (a.to(self.device) for a in initial.filled_in(self.evidence))
-        return Placed(poses, trans + self.body.shaped_joints(self.betas)[0] - avatar.rest_joints[0])
+        """The initial motion for the avatar's body, the pelvis where it was; as much farther as the body is
+        taller, if the height is given."""
+        poses, trans, shape = self._sized(*initial.filled_in(self.evidence))
+        return Placed(poses, trans + self.body.shaped_joints(shape)[0] - avatar.rest_joints[0])
 
     def _judged(self, state: _State, avatar: Avatar) -> Verdict:
         """The refined motion against the initial one; what was given up is told in a warning."""

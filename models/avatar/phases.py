@@ -35,7 +35,7 @@ class Scene:
         slope: of the depth maps' inverse distance; None for metric maps.
         use_depth: whether there are usable depth maps.
         landmarks: evidence of their own, if any.
-        ground: (4,) the plane that the person stands on, as the alignment found it.
+        ground: (4,) the plane that the person stands on, as the alignment found it; None without one.
     """
 
     trajectory: Trajectory
@@ -46,7 +46,7 @@ class Scene:
     slope: float | None
     use_depth: bool
     landmarks: Landmarks | None
-    ground: Tensor
+    ground: Tensor | None
 
     def draw(self, transforms: Tensor, crop: Crop) -> Rendering:
         """The avatar under the transforms (B,24,4,4) of some frames, in the crop of these."""
@@ -226,7 +226,7 @@ class Phase:
                 body, scene.fps, plan.smoothness * w.smoothness, share * w.rotation_prior
             )
             terms["size"] = self._size()
-            if w.ground:
+            if w.ground and scene.ground is not None:
                 joints = body.joints.flatten(0, 1)
                 feet = feet_positions(body.transforms.flatten(0, 1), joints)
                 terms["ground"] = w.ground * standing_loss(scene.ground, feet, joints)

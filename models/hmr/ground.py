@@ -11,6 +11,7 @@ from models.hmr.landmarks import FEET, landmark_positions
 from models.placement import placed, placed_indices
 
 CONTACT_SCALE, CONTACT_SOFTNESS = 0.2, 0.03  # metres
+STANDS = 0.1  # metres: a lowest foot nearer to the plane stands on it
 BALANCE_SCALE, SUPPORT_SOFTNESS = 0.1, 0.1  # metres
 CONTACT_WEIGHT, BALANCE_WEIGHT, LEVEL_WEIGHT = 0.6, 0.3, 1.0
 
@@ -56,6 +57,13 @@ def standing_loss(plane: Tensor, feet: Tensor, joints: Tensor, widening: float =
     aside = lean - (lean @ normal)[:, None] * normal
     leans = robust(aside.square().sum(-1), BALANCE_SCALE, widening).mean()
     return CONTACT_WEIGHT * (stands + sinks) + BALANCE_WEIGHT * leans
+
+
+def stands(plane: Tensor, feet: Tensor) -> bool:
+    """Whether the lowest of feet (B, 4, 3) is mostly on the plane (4,): it is not where the camera moves."""
+    normal = torch.nn.functional.normalize(plane[:3], dim=0)
+    lowest = (feet @ normal + plane[3]).amin(1)
+    return bool((lowest.abs() < STANDS).float().mean() > 0.5)
 
 
 def tilt_loss(plane: Tensor) -> Tensor:

@@ -91,6 +91,14 @@ def tight_crop(alpha: ArrayLike, margin: int = 5, threshold: float = 0.5) -> tup
     return _extent(inside.any(axis=1), margin), _extent(inside.any(axis=0), margin)
 
 
+def comparable(mask: ArrayLike) -> bool:
+    """Whether enough of a subject is in its mask (H, W) for `agreement`: a crop of SSIM's window at least."""
+    if not (np.asarray(mask) > 0.5).any():
+        return False
+    height, width = np.asarray(mask)[tight_crop(mask)].shape
+    return min(height, width) >= _WINDOW
+
+
 def agreement(
     image: ArrayLike,
     mask: ArrayLike,

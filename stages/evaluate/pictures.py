@@ -14,7 +14,8 @@ from models.avatar.scoring import View, mean_score, score
 from models.body import BodyModel, Motion
 from models.errors import InputError
 from models.metrics import Distance
-from stages.evaluate.truth import INSIDE, Truth
+from models.metrics.image import comparable
+from stages.evaluate.truth import Truth
 from stages.frames import Frames
 from stages.images import numbered, read_grey
 
@@ -84,7 +85,7 @@ def held_out_figures(
     usable, masks = [], []
     for place, index in enumerate(held_out.frames.tolist()):
         mask = _mask(folders, frames, index, truth, int(rows[index]))
-        if mask is not None and (mask >= INSIDE).any():
+        if mask is not None and comparable(mask / 255):
             usable.append(place)
             masks.append(mask)
     facts: dict[str, Any] = {

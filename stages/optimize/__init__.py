@@ -62,7 +62,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="optimize",
-    version=9,
+    version=10,
     needs=("frames", "detect", "poses", "masks", "depth"),
     settings=OptimizeSettings,
     run=run,

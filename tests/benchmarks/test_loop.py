@@ -174,9 +174,9 @@ def test_every_weight_that_is_on_has_its_ablation() -> None:
 
 
 def test_settings_scale_steps_and_take_changes() -> None:
-    chosen = settings(VARIANTS["no kernel"], 3, 0.5, weights={"l1": 2.0}, height=1.7)
+    chosen = settings(VARIANTS["no dssim"], 3, 0.5, weights={"l1": 2.0}, height=1.7)
     default = OptimiserSettings()
-    assert (chosen.seed, chosen.kernel_seconds, chosen.weights.l1, chosen.height) == (3, 0, 2, 1.7)
+    assert (chosen.seed, chosen.weights.dssim, chosen.weights.l1, chosen.height) == (3, 0, 2, 1.7)
     assert chosen.joint_steps == default.joint_steps // 2
     assert chosen.weights.silhouette == default.weights.silhouette
     assert loop._changes(["weights.l1=2", "seed=3"]) == {"weights": {"l1": 2}, "seed": 3}

@@ -153,3 +153,16 @@ def test_a_person_of_a_few_pixels_is_an_error(clip: Evidence, body: BodyModel) -
     )
     with pytest.raises(StageError, match=r"only \d+ pixels large"):
         optimise(tiny, body, QUICK)
+
+
+def test_a_given_height_does_not_make_the_start_look_wrong(clip: Evidence, body: BodyModel) -> None:
+    """The start is judged at the distance that goes with the height: the picture looks the same."""
+    poses, trans = true_motion(FRAMES)
+    exact = replace(clip, poses=poses.numpy(), trans=trans.numpy())
+    overlaps = [
+        optimise(exact, body, QUICK.model_copy(update={"height": height})).history["agreement"]["start"][
+            "overlap"
+        ]
+        for height in (None, 1.98)
+    ]
+    assert overlaps[1] > overlaps[0] - 0.05

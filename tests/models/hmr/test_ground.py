@@ -4,7 +4,7 @@ import torch
 
 from models.body import load_embedded_body
 from models.body.rotations import axis_angle_to_matrix
-from models.hmr.ground import feet_positions, level_plane, standing_loss, tilt_loss
+from models.hmr.ground import feet_positions, level_plane, standing_loss, stands, tilt_loss
 
 
 def stand(lean: float = 0.0, lift: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,3 +45,12 @@ def test_the_plane_is_level_where_the_feet_are() -> None:
     plane = level_plane(feet)
     assert abs(float((feet @ plane[:3] + plane[3]).amin())) < 1e-5
     assert float(tilt_loss(plane)) == 0 < float(tilt_loss(plane + torch.tensor([0.1, 0, 0, 0])))
+
+
+def test_a_camera_that_moves_has_no_ground() -> None:
+    feet = stand()[0][:1].repeat(9, 1, 1)
+    level = level_plane(feet)
+    assert stands(level, feet)
+    tilting = torch.linspace(-0.6, 0.6, 9)[:, None]  # metres in the camera's space
+    feet[..., 1] += tilting
+    assert not stands(level, feet)

@@ -3,6 +3,7 @@ import pytest
 from scipy.signal import convolve2d
 
 from models.metrics import agreement, iou, over_white, psnr, ssim, tight_crop
+from models.metrics.image import comparable
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -88,3 +89,14 @@ def test_agreement_ignores_the_background_and_weighs_the_crop() -> None:
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match="shapes differ"):
         psnr(np.zeros((4, 4)), np.zeros((4, 5)))
+
+
+def test_a_sliver_at_the_edge_is_not_comparable() -> None:
+    mask = np.zeros((40, 30))
+    assert not comparable(mask)
+    mask[5:35, :4] = 1
+    assert not comparable(mask)
+    with pytest.raises(ValueError, match="at least 11"):
+        agreement(np.zeros((40, 30, 3)), mask, np.zeros((40, 30, 3)), mask)
+    mask[5:35, :8] = 1
+    assert comparable(mask)
