@@ -13,6 +13,7 @@ MAIN = ("joint", "decoupled, fixed", "decoupled, free offsets", "true poses")
 
 _STILL = 1e-12  # a learning rate at which nothing moves
 FIXED: dict[str, Any] = {
+    "bridge_held_out": False,
     "put_right": False,
     "alignment_steps": 0,
     "silhouette_steps": 0,
@@ -69,6 +70,7 @@ def ablations() -> dict[str, Variant]:
         "no kernel": Variant({"kernel_seconds": 0.0}),
         "no wide kernel": Variant({"wide_pace": 0.0}),
         "no turns of the whole clip": Variant({"clip_pace": 0.0}),
+        "no bridging of held-out frames": Variant({"bridge_held_out": False}),
         "no exchange of sides": Variant({"put_right": False}),
         "no warm-up": Variant({"warm_up_steps": 0}),
         "no early stopping": Variant({"patience": 0}),

@@ -325,9 +325,20 @@ class _Optimisation:
             if len(fine) > len(state.gaussians):
                 state.gaussians = refined(state.gaussians, fine.surface)
         elif name == "held-out poses":
+            if self.settings.bridge_held_out:
+                self._bridge(state)
             poses, trans, _ = state.trajectory.motion()
             state.interpolated = poses, trans
             state.trajectory.part_frames()
+
+    def _bridge(self, state: _State) -> None:
+        """Puts the held-out frames between their neighbours: no picture has corrected them yet."""
+        poses, trans, _ = (a.cpu().numpy() for a in state.trajectory.motion())
+        known = np.ones(len(poses), bool)
+        known[self._held_out(state)] = False
+        betas = state.trajectory.betas.detach()
+        bridged, moved = (a.to(self.device) for a in initial.between(poses, trans, known))
+        state.trajectory = Trajectory(bridged, moved, betas, self.body, self._scales())
 
     def _lookout(self, phase: Phase, state: _State) -> Lookout | None:
         """For the phase in which the avatar alone learns, if there is anything to judge it by."""

@@ -100,6 +100,9 @@ class OptimiserSettings(_Section):
     held_out: Annotated[float, Field(ge=0, le=0.2)] = Field(
         default=0.125, description="share of the frames kept from the avatar, to judge it by"
     )
+    bridge_held_out: bool = Field(
+        default=True, description="held-out frames get their neighbours' poses before they are fitted"
+    )
     put_right: bool = Field(
         default=True,
         description="exchange left and right, or front and back, of initial poses where that moves better",

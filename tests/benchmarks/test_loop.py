@@ -163,6 +163,7 @@ def test_every_weight_that_is_on_has_its_ablation() -> None:
         "alignment phase",
         "early stopping",
         "exchange of sides",
+        "bridging of held-out frames",
     }
     others |= {"silhouettes phase"}
     assert on | {f"no {name}" for name in others} | set(MAIN) == set(VARIANTS)
