@@ -1,15 +1,11 @@
 """The losses that are not about the Gaussians alone: robust distances and what is plausible of a motion."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from models.avatar import motion_kernels
 from models.avatar.trajectory import BodyPose
 from models.placement import placed
-
-Ssim = Callable[[Tensor, Tensor], Tensor]
 
 ACCELERATION_FLOOR = 1e-6  # m^2: below a millimetre the robust smoothness is quadratic
 REFERENCE_FPS = 15.0  # the frame rate that the smoothness was tuned at
