@@ -6,7 +6,6 @@ same Gaussians and pictures: the limit. A step is one of the joint phase, with a
 """
 
 import argparse
-import math
 import sys
 import time
 from collections import Counter
@@ -21,14 +20,14 @@ import torch
 import yaml
 from torch import Tensor
 
+from benchmarks.steps import joint_phase
 from models import gpu
 from models.avatar import Avatar, Evidence, OptimiserSettings, optimise
 from models.avatar.gaussians import Gaussians
 from models.avatar.observations import Crops, mask_boxes, together
-from models.avatar.phases import Phase, Plan, Scene
+from models.avatar.phases import Phase
 from models.avatar.posing import pose_ellipsoids
 from models.avatar.surface import spread
-from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel, load_embedded_body
 from models.rasterizer import render
 
@@ -129,31 +128,10 @@ def phase_on(
 ) -> Phase:
     """A joint phase on crops with the person 0.8 `pixels` large, so that they are about `pixels` high."""
     settings = OptimiserSettings(frames_per_step=per_step)
-    start = (torch.from_numpy(a).to(device) for a in (evidence.poses, evidence.trans, evidence.betas))
-    surface = spread(body, count, seed=0).to(torch.device(device))
-    trajectory = Trajectory(*start, body.to(device), [Scale(1.2), Scale(4.0), Scale(math.inf)])
-    ground = torch.tensor([0.0, -1.0, 0.0, 1.0], device=device)
-    scene = Scene(trajectory, Gaussians(surface), evidence.fps, settings, None, None, False, None, ground)
-    frames = np.arange(len(evidence))
     boxes = mask_boxes(evidence.masks, evidence.valid)
+    frames = np.arange(len(evidence))
     crops = Crops(evidence, boxes, frames, round(0.8 * pixels), torch.device(device))
-    plan = Plan(
-        name="joint",
-        steps=1000,
-        frames=frames.tolist(),
-        coarse=crops,
-        fine=crops,
-        coarse_until=0,
-        moves_motion=True,
-        moves_shape=True,
-        moves_avatar=True,
-        uses_color=True,
-        smoothness=settings.weights.rendered_smoothness,
-        pace=1.0,
-        warm_up=0,
-        seed=0,
-    )
-    return Phase(scene, plan)
+    return joint_phase(evidence, body, crops, count, settings, steps=1000)
 
 
 def rasteriser_alone(phase: Phase) -> Callable[[], object]:

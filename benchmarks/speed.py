@@ -18,12 +18,9 @@ import torch
 import pipeline  # noqa: F401 - sets the environment of what is imported below
 from benchmarks.loop_table import machine
 from benchmarks.sequences import load, names
+from benchmarks.steps import joint_phase
 from models.avatar import Evidence, OptimiserSettings
-from models.avatar.gaussians import Gaussians
 from models.avatar.observations import Crop, Crops, mask_boxes
-from models.avatar.phases import Phase, Plan, Scene
-from models.avatar.surface import spread
-from models.avatar.trajectory import Scale, Trajectory
 from models.body import load_embedded_body
 
 TABLE = Path(__file__).with_suffix(".md")
@@ -40,11 +37,11 @@ skinning, picture, L1, SSIM, alpha, coupling, all gradients, Adam). One torch th
 """
 
 
-class Resized:
+class Resized(Crops):
     """Crops brought to one size; the person is stretched, which costs what an unstretched one would."""
 
     def __init__(self, crops: Crops, height: int, width: int) -> None:
-        self.crops, self.size = crops, (width, height)
+        self.crops, self.device, self.size = crops, crops.device, (width, height)
 
     def __getitem__(self, frame: int) -> Crop:
         crop = self.crops[frame]
@@ -57,32 +54,12 @@ class Resized:
 
 def step_seconds(evidence: Evidence, count: int, height: int, width: int) -> tuple[float, float]:
     """Seconds and CPU seconds of a whole step."""
-    body, settings = load_embedded_body(), OptimiserSettings()
-    start = (torch.from_numpy(a) for a in (evidence.poses, evidence.trans, evidence.betas))
-    trajectory = Trajectory(*start, body, [Scale(settings.kernel_seconds * evidence.fps)])
-    gaussians = Gaussians(spread(body, count, seed=0))
-    frames = np.arange(len(evidence))
     boxes = mask_boxes(evidence.masks, evidence.valid)
+    frames = np.arange(len(evidence))
     crops = Resized(Crops(evidence, boxes, frames, height, torch.device("cpu")), height, width)
-    ground = torch.tensor([0.0, -1.0, 0.0, 1.0])
-    scene = Scene(trajectory, gaussians, evidence.fps, settings, None, None, False, None, ground)
-    plan = Plan(
-        name="joint",
-        steps=10_000,
-        frames=frames.tolist(),
-        coarse=crops,
-        fine=crops,
-        coarse_until=0,
-        moves_motion=True,
-        moves_shape=True,
-        moves_avatar=True,
-        uses_color=True,
-        smoothness=settings.weights.rendered_smoothness,
-        pace=1.0,
-        warm_up=0,
-        seed=0,
+    phase = joint_phase(
+        evidence, load_embedded_body(), crops, count, OptimiserSettings(), steps=WARM_UP + STEPS
     )
-    phase = Phase(scene, plan)
     for _ in range(WARM_UP):
         phase.step()
     wall, cpu = time.perf_counter(), time.process_time()

@@ -29,10 +29,11 @@ def figures(
     values = []
     for t in frames:
         crop = crops[t]
-        if not comparable(crop.coverage().cpu().numpy()):
+        mask = crop.coverage().cpu().numpy()
+        if not comparable(mask):
             continue
         drawn = avatar.render(poses[t], trans[t], crop.K, crop.width, crop.height).cpu().numpy()
-        mask, image = crop.coverage().cpu().numpy(), crop.color().cpu().numpy()
+        image = crop.color().cpu().numpy()
         score = agreement(image, mask, drawn[..., :3], drawn[..., 3])
         values.append((score.psnr_crop, score.ssim_crop, score.iou))
     if not values:

@@ -27,7 +27,7 @@ from models.avatar.settings import OptimiserSettings
 from models.avatar.sides import remarks
 from models.avatar.stopping import CHECK_EVERY, Lookout
 from models.avatar.surface import spread
-from models.avatar.trajectory import Scale, Trajectory
+from models.avatar.trajectory import Trajectory, scales_of
 from models.body import BodyModel
 from models.errors import StageError
 from models.hmr.ground import feet_positions, stands
@@ -151,7 +151,7 @@ class _Optimisation:
                 f"Only {len(self.usable)} frames have a usable mask of the person; {MIN_FRAMES} are needed.",
                 "Look at the masks; choose another person with --person, or give masks with --masks.",
             )
-        size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
+        size = self.person_size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
         if size < LEAST_PIXELS:
             raise StageError(
                 f"The person is only {size:.0f} pixels large in the pictures; {LEAST_PIXELS} are needed.",
@@ -160,7 +160,9 @@ class _Optimisation:
         self.betas = torch.from_numpy(evidence.betas.astype(np.float32)).to(device)
         self.total = settings.alignment_steps + settings.silhouette_steps
         self.total += settings.joint_steps + settings.appearance_steps
+        self.scales = scales_of(settings, evidence.fps)
         self.done = 0
+        self.cut: dict[tuple[int, tuple[int, ...]], Crops] = {}
 
     # The phases
 
@@ -200,16 +202,7 @@ class _Optimisation:
 
     def _trajectory(self, start: tuple[Tensor, Tensor]) -> Trajectory:
         """The motion under optimisation, from the start's poses and trans."""
-        return Trajectory(*self._sized(*start), self.body, self._scales())
-
-    def _scales(self) -> list[Scale]:
-        """Of the motion in time; what many frames say together is remembered longer."""
-        settings, fps = self.settings, self.evidence.fps
-        wider = (
-            Scale(settings.wide_kernel_seconds * fps, settings.wide_pace, memory=2),
-            Scale(math.inf, settings.clip_pace, memory=4),
-        )
-        return [Scale(settings.kernel_seconds * fps), *(scale for scale in wider if scale.pace)]
+        return Trajectory(*self._sized(*start), self.body, self.scales)
 
     def _sized(self, poses: Tensor, trans: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The start with the shape that the optimisation begins with, the pelvis where it was; if the height
@@ -338,7 +331,7 @@ class _Optimisation:
         known[self._held_out(state)] = False
         betas = state.trajectory.betas.detach()
         bridged, moved = (a.to(self.device) for a in initial.between(poses, trans, known))
-        state.trajectory = Trajectory(bridged, moved, betas, self.body, self._scales())
+        state.trajectory = Trajectory(bridged, moved, betas, self.body, self.scales)
 
     def _lookout(self, phase: Phase, state: _State) -> Lookout | None:
         """For the phase in which the avatar alone learns, if there is anything to judge it by."""
@@ -445,7 +438,12 @@ class _Optimisation:
         return [t for t in self._held_out(state) if t not in validation]
 
     def _crops(self, pixels: int, frames: list[int]) -> Crops:
-        return Crops(self.evidence, self.boxes, np.array(frames, np.int64), pixels, self.device)
+        """Kept, since several phases and the figures look at the same pictures."""
+        key = (pixels, tuple(frames))
+        if key not in self.cut:
+            rows = np.array(frames, np.int64)
+            self.cut[key] = Crops(self.evidence, self.boxes, rows, pixels, self.device)
+        return self.cut[key]
 
     def _landmarks(self) -> Landmarks | None:
         return self._observed_landmarks() if self.settings.weights.landmarks else None
@@ -453,8 +451,7 @@ class _Optimisation:
     def _observed_landmarks(self) -> Landmarks | None:
         if self.evidence.landmarks is None:
             return None
-        size = float(np.nanmedian((self.boxes[:, 2:] - self.boxes[:, :2]).max(1)))
-        return Landmarks(self.evidence.landmarks, self.evidence.K, size, self.device)
+        return Landmarks(self.evidence.landmarks, self.evidence.K, self.person_size, self.device)
 
     # Depth
 

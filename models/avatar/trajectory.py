@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.avatar import motion_kernels
+from models.avatar.settings import OptimiserSettings
 from models.body import BodyModel
 from models.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from models.body.skinning import forward_kinematics
@@ -27,6 +28,15 @@ class Scale(NamedTuple):
     frames: float
     pace: float = 1.0
     memory: float = 1.0
+
+
+def scales_of(settings: OptimiserSettings, fps: float) -> list[Scale]:
+    """The settings' scales for frames at `fps`; what many frames say together is remembered longer."""
+    wider = (
+        Scale(settings.wide_kernel_seconds * fps, settings.wide_pace, memory=2),
+        Scale(math.inf, settings.clip_pace, memory=4),
+    )
+    return [Scale(settings.kernel_seconds * fps), *(scale for scale in wider if scale.pace)]
 
 
 class BodyPose(NamedTuple):
