@@ -1,5 +1,7 @@
 """Files that other programs read."""
 
+from models.formats.amass import write_amass
+from models.formats.bvh import write_bvh
 from models.formats.cloud import Splats
 from models.formats.glb import SkinnedMesh, write_glb
 from models.formats.gltf_splat import write_gltf_splat
@@ -11,6 +13,8 @@ __all__ = [
     "SkinnedMesh",
     "Splats",
     "read_ply",
+    "write_amass",
+    "write_bvh",
     "write_glb",
     "write_gltf_splat",
     "write_ply",

@@ -1,7 +1,7 @@
 """A body that other programs can animate: skinned mesh, skeleton, vertex colours and a motion, in one .glb.
 
-World: Y up, metres, the motion's camera at the origin looking along -Z, so that camera space (x right, y down,
-z forward) becomes (x, -y, -z). The scene has a camera of the clip's opening angle there. Without the animation the body
+World: that of the BVH, Y up, metres, camera space turned by half a turn about x, so that the clip's camera is at
+the origin and looks along -Z; the scene has a camera of its opening angle there. Without the animation the body
 stands in SMPL's T-pose about the origin, facing +Z.
 """
 
@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from models.body.motion import Motion
+from models.body import Motion
+from models.formats.bvh import HALF_TURN
 from models.formats.gltf import INDICES, VERTICES, Glb, linear_light
 
-CAMERA_TO_WORLD = Rotation.from_euler("x", np.pi)
-"""Half a turn about x takes OpenCV's camera space (y down, z forward) to Y up, the camera looking along -Z."""
 INFLUENCES = 4
 """Joints a vertex may follow: more are not read everywhere."""
 
@@ -52,7 +51,7 @@ def write_glb(path: Path, mesh: SkinnedMesh, motion: Motion, times: ArrayLike) -
     """Writes the mesh with the motion as its animation.
 
     Args:
-        motion: of T frames in camera space, its `trans` that of this mesh's body.
+        motion: of T frames in camera space; its pelvis is kept, see `Motion.pelvis`.
         times: (T,) seconds, rising.
     """
     glb = Glb({"extensionsUsed": [_UNLIT]})
@@ -159,18 +158,18 @@ def _animation(glb: Glb, mesh: SkinnedMesh, motion: Motion, times: NDArray[np.fl
         channels.append({"sampler": len(samplers), "target": {"node": joint, "path": path}})
         samplers.append({"input": clock, "output": glb.add(values), "interpolation": "LINEAR"})
 
-    pelvis = CAMERA_TO_WORLD.apply(motion.trans + mesh.joints[0])
+    pelvis = motion.pelvis(mesh.joints[0]) @ HALF_TURN.T
     channel(0, "translation", pelvis.astype(np.float32))
     for joint in range(len(mesh.joints)):
         rotations = Rotation.from_rotvec(turns[:, joint])
         if joint == 0:
-            rotations = CAMERA_TO_WORLD * rotations
+            rotations = Rotation.from_matrix(HALF_TURN) * rotations
         channel(joint, "rotation", continuous(rotations.as_quat()).astype(np.float32))
     return {"name": "clip", "channels": channels, "samplers": samplers}
 
 
 def continuous(quaternions: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Quaternions (T, 4) of the same rotations, each on its predecessor's side, to be interpolated shortly."""
+    """Quaternions (T, 4) of the same rotations, each on its predecessor's side: the shortest way between."""
     turned = np.asarray(quaternions, np.float64)
     against = np.sum(turned[1:] * turned[:-1], axis=1) < 0
     signs = np.concatenate([[1.0], np.where(np.cumsum(against) % 2 == 1, -1.0, 1.0)])

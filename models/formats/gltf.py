@@ -41,8 +41,8 @@ class Glb:
         """Stores an array and gives its accessor's index.
 
         Args:
-            values: (N, ...) of float32, uint8, uint16 or uint32; a row is a scalar, a vector of 2 to 4, or a 4x4
-                matrix. Rows must fill whole multiples of four bytes if they are vertex attributes.
+            values: (N, ...) of float32, uint8, uint16 or uint32; a row is a scalar, a vector of 2 to 4, or a
+                4x4 matrix. Rows must fill whole multiples of four bytes if they are vertex attributes.
             target: `VERTICES`, `INDICES` or nothing.
             normalized: integers stand for their share of the type's largest value.
             bounds: state the smallest and largest row, as positions and times need it.
@@ -76,8 +76,8 @@ class Glb:
     def write(self, path: Path) -> None:
         """Writes the file."""
         self._binary.extend(b"\0" * (-len(self._binary) % 4))
-        buffers = [{"byteLength": len(self._binary)}]
-        text = json.dumps({**self.content, "buffers": buffers}, separators=(",", ":"), allow_nan=False).encode()
+        content = {**self.content, "buffers": [{"byteLength": len(self._binary)}]}
+        text = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
         text += b" " * (-len(text) % 4)
         length = 12 + 8 + len(text) + 8 + len(self._binary)
         with path.open("wb") as file:

@@ -1,8 +1,9 @@
 """Gaussians in glTF: the extension KHR_gaussian_splatting, as of its release candidate.
 
-A primitive of points with the attributes of the `ellipse` kernel: quaternions xyzw, linear standard deviations,
-linear opacities, degree-0 spherical harmonics. Readers without the extension show coloured points (COLOR_0). Axes are
-glTF's: Y up, which the caller sees to. https://github.com/KhronosGroup/glTF, extensions/2.0/Khronos.
+A primitive of points with the attributes of the `ellipse` kernel: quaternions xyzw, linear standard
+deviations, linear opacities, degree-0 spherical harmonics. Readers without the extension show coloured points
+(COLOR_0). Axes are glTF's: Y up, which the caller sees to.
+https://github.com/KhronosGroup/glTF, extensions/2.0/Khronos/KHR_gaussian_splatting
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The `.splat` file of browser viewers: 32 bytes a Gaussian, no header, no view-dependent colour.
 
-Little-endian: position (3 float32), standard deviations (3 float32), RGB and opacity (4 bytes), quaternion wxyz
-(4 bytes, each 128 + 128 q). The most visible Gaussians come first, so that a viewer can begin while it loads.
+Little-endian: position (3 float32), standard deviations (3 float32), RGB and opacity (4 bytes), quaternion
+wxyz (4 bytes, each 128 + 128 q). The most visible Gaussians come first, so that a viewer can begin while it loads.
 """
 
 from pathlib import Path
@@ -11,7 +11,13 @@ import numpy as np
 from models.formats.cloud import Splats, to_bytes, unit_quaternions
 
 RECORD = np.dtype(
-    [("position", "<f4", 3), ("scale", "<f4", 3), ("color", "u1", 3), ("opacity", "u1"), ("rotation", "u1", 4)]
+    [
+        ("position", "<f4", 3),
+        ("scale", "<f4", 3),
+        ("color", "u1", 3),
+        ("opacity", "u1"),
+        ("rotation", "u1", 4),
+    ]
 )
 
 

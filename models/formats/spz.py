@@ -1,9 +1,8 @@
 """Niantic's `.spz`, version 3: a gzip stream of quantised Gaussians, about a tenth of the PLY.
 
 A header of 16 bytes, then one attribute after the other for all Gaussians: positions (24-bit fixed point),
-opacities, colours, scales (a byte each), rotations (32 bits: the three smaller components of the quaternion). Axes
-are x right, y up, z back, as in OpenGL. Version 4 (zstd) is younger than most readers; what reads it reads 3 too.
-Layout and constants after the format's public description, https://github.com/nianticlabs/spz.
+opacities, colours, scales (a byte each), rotations (32 bits: the three smaller components of the quaternion).
+Axes are x right, y up, z back, as in OpenGL. Version 4, of zstd streams, is younger than most readers. Layout and constants after the format's public description, https://github.com/nianticlabs/spz.
 """
 
 import gzip
@@ -30,7 +29,7 @@ def write_spz(path: Path, splats: Splats) -> None:
     """Writes the Gaussians; every value is rounded as the module says.
 
     Raises:
-        ValueError: Gaussians that the file cannot hold: see `unit_quaternions`, or 2 km and more from the origin.
+        ValueError: Gaussians that the file cannot hold: see `unit_quaternions`, or 2 km from the origin.
     """
     rotations = unit_quaternions(splats)
     header = struct.pack("<IIIBBBB", MAGIC, VERSION, len(splats), 0, FRACTION_BITS, 0, 0)
