@@ -1,7 +1,7 @@
-"""A body that other programs can animate: skinned mesh, skeleton, vertex colours and a motion, in one .glb.
+"""A body that other programs animate: skinned mesh, skeleton, vertex colours and a motion, in one .glb.
 
-World: that of the BVH, Y up, metres, camera space turned by half a turn about x, so that the clip's camera is at
-the origin and looks along -Z; the scene has a camera of its opening angle there. Without the animation the body
+World: that of the BVH, Y up, metres, camera space turned by half a turn about x. The clip's camera is at the
+origin and looks along -Z; the scene has a camera of its opening angle there. Without the animation the body
 stands in SMPL's T-pose about the origin, facing +Z.
 """
 

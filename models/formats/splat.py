@@ -1,7 +1,7 @@
 """The `.splat` file of browser viewers: 32 bytes a Gaussian, no header, no view-dependent colour.
 
 Little-endian: position (3 float32), standard deviations (3 float32), RGB and opacity (4 bytes), quaternion
-wxyz (4 bytes, each 128 + 128 q). The most visible Gaussians come first, so that a viewer can begin while it loads.
+wxyz (4 bytes, each 128 + 128 q). The most visible Gaussians come first: viewers begin before all are there.
 """
 
 from pathlib import Path

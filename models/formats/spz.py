@@ -2,7 +2,8 @@
 
 A header of 16 bytes, then one attribute after the other for all Gaussians: positions (24-bit fixed point),
 opacities, colours, scales (a byte each), rotations (32 bits: the three smaller components of the quaternion).
-Axes are x right, y up, z back, as in OpenGL. Version 4, of zstd streams, is younger than most readers. Layout and constants after the format's public description, https://github.com/nianticlabs/spz.
+Axes are x right, y up, z back, as in OpenGL. Version 4, of zstd streams, is younger than most readers. Layout
+and constants after the format's public description, https://github.com/nianticlabs/spz.
 """
 
 import gzip
