@@ -152,7 +152,8 @@ def _animation(glb: Glb, mesh: SkinnedMesh, motion: Motion, times: NDArray[np.fl
     """Every joint's rotation, and where the root is."""
     turns = motion.poses.reshape(len(motion), -1, 3)
     clock = glb.add(times, bounds=True)
-    channels, samplers = [], []
+    channels: list[dict[str, Any]] = []
+    samplers: list[dict[str, Any]] = []
 
     def channel(joint: int, path: str, values: NDArray[np.float32]) -> None:
         channels.append({"sampler": len(samplers), "target": {"node": joint, "path": path}})
