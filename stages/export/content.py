@@ -99,8 +99,8 @@ def resting(avatar: Avatar, up: Up = "y") -> Splats:
 def posed(avatar: Avatar, motion: Motion, frame: int, up: Up = "y") -> Splats:
     """The Gaussians in the pose of one frame, the motion's camera at the origin, metres.
 
-    With Y up the camera looks along -Z; with -Y up this is camera space itself. Skinning turns each Gaussian by
-    the rotation nearest to its blended matrix and keeps its size.
+    With Y up the camera looks along -Z; with -Y up this is camera space itself. Skinning turns each Gaussian
+    by the rotation nearest to its blended matrix and keeps its size.
     """
     pelvis = motion.pelvis(avatar.rest_joints[0])[frame]
     trans = torch.from_numpy(pelvis.astype(np.float32)) - avatar.rest_joints[0]

@@ -1,0 +1,90 @@
+"""The files that the command `export` writes: for each format a name, what it is for, and how it is made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from models.formats import (
+    Splats,
+    write_amass,
+    write_bvh,
+    write_glb,
+    write_gltf_splat,
+    write_ply,
+    write_splat,
+    write_spz,
+)
+from stages.export.content import Content, Up
+
+Write = Callable[[Path, Content, int | None, Up], None]
+"""Writes one file: of one frame or, for None, of the rest pose or the whole clip."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A row of the table.
+
+    Attributes:
+        file: the name of what is written; single frames add their number.
+        about: what it is, for people.
+        write: the file.
+        holds: what is in one file: the whole "clip", one "pose" (at rest unless a frame is asked for), or a
+            "frame" (all of them, a file each, unless one is asked for).
+        turnable: readers disagree about which way is up.
+    """
+
+    file: str
+    about: str
+    write: Write
+    holds: Literal["clip", "pose", "frame"]
+    turnable: bool = False
+
+
+def _gaussians(
+    write: Callable[[Path, Splats], None], path: Path, content: Content, frame: int | None, up: Up
+) -> None:
+    write(path, content.splats(frame, up))
+
+
+def _ply(path: Path, content: Content, frame: int | None, up: Up) -> None:
+    rest = {"y": "Y up, facing +Z, the person's left towards +X", "-y": "-Y up, facing -Z, left towards +X"}
+    seen = {
+        "y": "Y up, the clip's camera at the origin looks along -Z",
+        "-y": "camera space, Y down, Z forward",
+    }
+    what = (
+        f"rest pose (T-pose), metres, {rest[up]}" if frame is None else f"frame {frame}, metres, {seen[up]}"
+    )
+    write_ply(path, content.splats(frame, up), [what])
+
+
+def _glb(path: Path, content: Content, frame: int | None, up: Up) -> None:
+    write_glb(path, content.mesh(), content.motion, content.times)
+
+
+def _bvh(path: Path, content: Content, frame: int | None, up: Up) -> None:
+    write_bvh(path, content.motion, content.avatar.rest_joints.numpy(), content.avatar.parents.tolist())
+
+
+def _amass(path: Path, content: Content, frame: int | None, up: Up) -> None:
+    write_amass(path, content.motion)
+
+
+FORMATS = {
+    "ply": Format("avatar.ply", "Gaussians, for viewers and editors of splats", _ply, "pose", turnable=True),
+    "splat": Format(
+        "avatar.splat", "Gaussians, for viewers in browsers", partial(_gaussians, write_splat), "pose", True
+    ),
+    "spz": Format("avatar.spz", "Gaussians, compressed (version 3)", partial(_gaussians, write_spz), "pose"),
+    "gltf-splat": Format(
+        "avatar_splats.glb",
+        "Gaussians in glTF (KHR_gaussian_splatting, release candidate)",
+        partial(_gaussians, write_gltf_splat),
+        "pose",
+    ),
+    "glb": Format("body.glb", "the body: mesh with colours, skeleton, the clip's motion", _glb, "clip"),
+    "bvh": Format("motion.bvh", "the motion, for animation programs", _bvh, "clip"),
+    "amass": Format("motion_amass.npz", "the motion, for readers of AMASS", _amass, "clip"),
+}
