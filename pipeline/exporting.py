@@ -72,8 +72,8 @@ def export_workspace(
         What was written, and what each is.
 
     Raises:
-        InputError: a format or frame that does not exist, a workspace that has not finished, or an output that
-            exists; nothing is written then.
+        InputError: a format or frame that does not exist, a workspace that has not finished, an option that
+            does nothing, or an output that exists; nothing is written then.
         StageError: the disk is full.
     """
     from stages.export.content import NEEDS, Content

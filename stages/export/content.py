@@ -84,6 +84,15 @@ class Content:
         )
 
 
+def axes(frame: int | None, up: Up) -> str:
+    """Pose, unit and axes of what `Content.splats` gives, for a file's header."""
+    rest = {"y": "Y up, facing +Z, the person's left towards +X", "-y": "-Y up, facing -Z, left towards +X"}
+    seen = {"y": "Y up, the camera at the origin looks along -Z", "-y": "camera space: Y down, Z forward"}
+    return (
+        f"rest pose (T-pose), metres, {rest[up]}" if frame is None else f"frame {frame}, metres, {seen[up]}"
+    )
+
+
 def resting(avatar: Avatar, up: Up = "y") -> Splats:
     """The avatar's Gaussians in its rest pose: metres, facing +Z with Y up, or facing -Z with -Y up."""
     splats = Splats(

@@ -16,7 +16,7 @@ from models.formats import (
     write_splat,
     write_spz,
 )
-from stages.export.content import Content, Up
+from stages.export.content import Content, Up, axes
 
 Write = Callable[[Path, Content, int | None, Up], None]
 """Writes one file: of one frame or, for None, of the rest pose or the whole clip."""
@@ -49,15 +49,7 @@ def _gaussians(
 
 
 def _ply(path: Path, content: Content, frame: int | None, up: Up) -> None:
-    rest = {"y": "Y up, facing +Z, the person's left towards +X", "-y": "-Y up, facing -Z, left towards +X"}
-    seen = {
-        "y": "Y up, the clip's camera at the origin looks along -Z",
-        "-y": "camera space, Y down, Z forward",
-    }
-    what = (
-        f"rest pose (T-pose), metres, {rest[up]}" if frame is None else f"frame {frame}, metres, {seen[up]}"
-    )
-    write_ply(path, content.splats(frame, up), [what])
+    write_ply(path, content.splats(frame, up), [axes(frame, up)])
 
 
 def _glb(path: Path, content: Content, frame: int | None, up: Up) -> None:
