@@ -111,10 +111,8 @@ def posed(avatar: Avatar, motion: Motion, frame: int, up: Up = "y") -> Splats:
     With Y up the camera looks along -Z; with -Y up this is camera space itself. Skinning turns each Gaussian
     by the rotation nearest to its blended matrix and keeps its size.
     """
-    pelvis = motion.pelvis(avatar.rest_joints[0])[frame]
-    trans = torch.from_numpy(pelvis.astype(np.float32)) - avatar.rest_joints[0]
     with torch.no_grad():
-        gaussians = avatar.pose(torch.from_numpy(motion.poses[frame]), trans)
+        gaussians = avatar.pose(motion.poses[frame], avatar.trans_for(motion)[frame])
     splats = Splats(
         means=gaussians.means.numpy(),
         rotations=matrix_to_quaternion(gaussians.rotations).numpy(),
