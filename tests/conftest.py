@@ -1,9 +1,11 @@
-"""Every test finds a machine without downloaded weights, whatever lies in the user's own cache."""
+"""Fixtures for all tests. Each finds a machine without downloaded weights, whatever lies in the user's cache."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+
+pytest_plugins = ["tests.browser"]
 
 
 @pytest.fixture(autouse=True, scope="session")
