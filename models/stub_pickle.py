@@ -1,8 +1,8 @@
 """Reads arrays out of pickles without running anything that they contain.
 
-Every class that the pickle names becomes a `Stub` that only remembers what it was given; `to_array` then works
-out the few kinds that hold arrays. A class that the caller does not expect is refused before anything is made
-of it. The plain types (dictionaries, lists, numbers, texts) come as they are.
+Every class that the pickle names becomes a `Stub` that only remembers what it was given; `to_array` then
+works out the few kinds that hold arrays. A class that the caller does not expect is refused before anything
+is made of it. The plain types (dictionaries, lists, numbers, texts) come as they are.
 """
 
 import io

@@ -1,6 +1,6 @@
 """The classes that the official SMPL pickles refer to: arrays of chumpy and sparse matrices of scipy.
 
-The files are from Python 2. chumpy no longer builds; of its objects only those that hold numbers are worked out.
+The files are from Python 2. chumpy no longer builds; of its objects those that hold numbers are worked out.
 """
 
 from typing import Any

@@ -42,8 +42,8 @@ def clean_rotations(rotations: Array, known: Flags, fps: float) -> tuple[Array, 
         fps: frames a second, evenly spaced.
 
     Returns:
-        The rotations (T, J, 3, 3), those that were not known or wrong interpolated, before the first and after
-        the last one held; and (T, J), which known ones were taken for wrong.
+        The rotations (T, J, 3, 3), those that were not known or wrong interpolated, before the first and
+        after the last one held; and (T, J), which known ones were taken for wrong.
     """
     rotations = np.where(known[:, None, None, None], rotations, np.eye(3))
     quaternions = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_quat().reshape(*rotations.shape[:2], 4)

@@ -1,15 +1,15 @@
 """From the network's weak perspective camera of a crop to the space of the camera that took the picture.
 
-In a crop of side b pixels around (cx, cy), a point X of the body (as the network orients it, from SMPL's origin)
-lies at
+In a crop of side b pixels around (cx, cy), a point X of the body (as the network orients it, from SMPL's
+origin) lies at
 
     (u, v) = (cx, cy) + b s / 2 (X + (tx, ty)),
 
 with the network's s, tx, ty. A camera of focal length f shows it there, and of that size, at the distance
 z = 2 f / (b s). 4D-Humans does not know the camera and takes f = 5000/256 times the picture's longer side: a
-very long lens, far away, for which every crop is seen along the optical axis. With the clip's true f the crop is
-seen along the ray through its middle instead, and the orientation, which the network gives as if that ray were
-the axis, has to be turned with it.
+very long lens, far away, for which every crop is seen along the optical axis. With the clip's true f a crop
+is seen along the ray through its middle instead, and the orientation, which the network gives as if that ray
+were the axis, has to be turned with it.
 """
 
 import numpy as np
@@ -40,6 +40,6 @@ def origins(camera: Array, centres: Array, sides: Array, K: Array) -> Array:
 
 
 def views(centres: Array, K: Array) -> Array:
-    """The rotations (T, 3, 3) from the space of a camera that looks straight at (T, 2) pixels to the camera's."""
+    """The rotations (T, 3, 3) to camera space from that of a camera that looks straight at pixels (T, 2)."""
     rays = np.linalg.solve(K, np.concatenate([centres, np.ones((len(centres), 1))], -1).T).T
     return towards(rays)

@@ -1,4 +1,4 @@
-"""The released weights into the network: a checkpoint of Lightning's, of which nothing but the tensors is used.
+"""The released weights into the network: a checkpoint of Lightning's, of which only the tensors are used.
 
 Beside the tensors it holds the training's settings as objects of other packages. They are read as things that
 can do nothing, so neither those packages nor trust in the file is needed.

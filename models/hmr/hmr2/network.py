@@ -1,6 +1,6 @@
 """HMR 2.0 (Goel et al. 2023, "Humans in 4D: Reconstructing and Tracking Humans with Transformers").
 
-The network is written here; the weights are its authors' (4D-Humans, MIT), loaded by models/hmr/hmr2/checkpoint.py.
+The network is written here; the weights are its authors' (4D-Humans, MIT), loaded by checkpoint.py.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Size:
 
     Attributes:
         width, depth, heads: of the backbone.
-        head_width, head_depth, head_heads, head_part: of the head's transformer: of its token, layers, heads of
-            attention, and width of one such head.
+        head_width, head_depth, head_heads, head_part: of the head's transformer: width of its token, layers,
+            heads of attention, and width of one such head.
     """
 
     width: int

@@ -1,4 +1,4 @@
-"""The backbone of HMR 2.0: a vision transformer without class token (ViT-H/16 of ViTPose in the released weights).
+"""The backbone of HMR 2.0: a vision transformer without class token, ViT-H/16 in the released weights.
 
 Names of modules are the released checkpoint's.
 """
