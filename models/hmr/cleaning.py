@@ -12,9 +12,12 @@ differences, here of rotation matrices, which are then made rotations again.
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 from scipy.spatial.transform import Rotation, Slerp
+
+from models.body.skinning import nearest_rotation
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -57,7 +60,7 @@ def clean_rotations(rotations: Array, known: Flags, fps: float) -> tuple[Array, 
     for joint in range(rotations.shape[1]):
         between = interpolated_rotations(Rotation.from_quat(quaternions[:, joint]), kept[:, joint])
         smoothed = smooth(between.as_matrix().reshape(-1, 9), CUTOFF, fps)
-        cleaned[:, joint] = _nearest_rotations(smoothed.reshape(-1, 3, 3))
+        cleaned[:, joint] = nearest_rotation(torch.from_numpy(smoothed.reshape(-1, 3, 3))).numpy()
     return cleaned, known[:, None] & ~kept
 
 
@@ -155,14 +158,6 @@ def _squared_second_differences(count: int) -> Array:
             product = STENCIL[first] * STENCIL[first + offset]
             bands[2 - offset, first + offset : first + offset + count - 2] += product
     return bands
-
-
-def _nearest_rotations(matrices: Array) -> Array:
-    """(T, 3, 3) the rotations nearest to matrices, by the sum of squares (Arun et al. 1987)."""
-    left, _, right = np.linalg.svd(matrices)
-    signs = np.ones((len(matrices), 3))
-    signs[:, 2] = np.linalg.det(left @ right)
-    return (left * signs[:, None]) @ right
 
 
 def _widened(bound: float, fps: float) -> float:

@@ -3,7 +3,7 @@
 Names of modules are the released checkpoint's, which come from nested containers: `layers.0.1.fn.to_kv`.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, token: Tensor) -> Tensor:
         """(B, N, width) -> (B, N, width)."""
-        return self.to_out(_attended(*self.to_qkv(token).chunk(3, -1), self.heads))
+        queries, keys, values = self.to_qkv(token).chunk(3, -1)
+        return self.to_out(_attended(queries, keys, values, self.heads))
 
 
 class CrossAttention(nn.Module):
@@ -99,7 +100,8 @@ class Layers(nn.Module):
 
     def forward(self, token: Tensor, context: Tensor) -> Tensor:
         """(B, 1, width) and (B, M, context_width) -> (B, 1, width)."""
-        for self_attention, cross_attention, feed_forward in self.layers:
+        for layer in self.layers:
+            self_attention, cross_attention, feed_forward = cast(nn.ModuleList, layer)
             token = token + self_attention(token)
             token = token + cross_attention(token, context)
             token = token + feed_forward(token)
