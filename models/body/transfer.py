@@ -1,8 +1,8 @@
 """Between SMPL's own body and the embedded one: what of a motion holds for both, and what is found anew.
 
 The two share joints, parents and rest pose, so rotations carry over as they are. Shape coefficients do not:
-each body has components of its own. Nor does `trans`, since the rest pelvises lie elsewhere. What stands for a
-shape that cannot be carried over is an average one of the same stature, in the same place.
+each body has components of its own. Nor does `trans`, since the rest pelvises lie elsewhere. For a shape that
+cannot be carried over stands an average one of the same stature, in the same place.
 """
 
 import numpy as np

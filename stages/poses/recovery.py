@@ -18,8 +18,8 @@ from stages.frames import Frames
 from stages.masks import Subject
 
 AVERAGE_SHAPE = (
-    "the shape that HMR 2.0 estimates is of SMPL's own body, which --body SMPL_NEUTRAL.pkl brings; the embedded "
-    "body starts from an average one"
+    "the shape that HMR 2.0 estimates is for SMPL's own body, which --body SMPL_NEUTRAL.pkl brings; "
+    "the embedded body starts from an average one"
 )
 
 

@@ -20,8 +20,12 @@ from models.stub_pickle import Refused
 
 PARTS = ("backbone.", "smpl_head.")
 """What is used of a checkpoint; the rest are the body and the training's discriminator."""
-TENSORS = {("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")}
-"""What makes tensors of a checkpoint's storages; the only functions that are called."""
+REAL = {
+    ("torch._utils", "_rebuild_tensor_v2"),
+    ("torch._utils", "_rebuild_parameter"),
+    ("collections", "OrderedDict"),
+}
+"""What makes tensors of a checkpoint's storages, and holds them; nothing else is called."""
 INERT = (
     r"(yacs|omegaconf|pytorch_lightning|lightning|lightning_fabric|hmr2|torch|numpy|typing|pathlib|collections)\..+"
     r"|(builtins|__builtin__)\.(object|int|float|str|bool|bytes|dict|list|tuple|set|frozenset)"
@@ -45,10 +49,8 @@ class _Inert:
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in TENSORS or (module == "torch" and name.endswith("Storage")):
+        if (module, name) in REAL or (module == "torch" and name.endswith("Storage")):
             return super().find_class(module, name)
-        if (module, name) == ("collections", "OrderedDict"):
-            return dict
         if re.fullmatch(INERT, f"{module}.{name}"):
             return type(name, (_Inert,), {})
         raise Refused(f"asks for {module}.{name}, which no checkpoint of HMR 2.0 needs")
