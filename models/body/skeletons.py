@@ -87,9 +87,9 @@ def transfer(
     """Moves a skeleton's motion to SMPL's 24 joints, on a body of its own proportions.
 
     Limbs point where the source's do: a joint turns as its counterpart does, after the turn between the two
-    rest poses' bones. The trunk, head and feet are taken to stand upright in both rest poses. The middle of the
-    hips is where the source's is, all lengths scaled by the legs'. Joints without counterpart keep their rest
-    angle.
+    rest poses' bones. The trunk, head and feet are taken to stand upright in both rest poses. The middle of
+    the hips is where the source's is, all lengths scaled by the legs'. Joints without counterpart keep their
+    rest angle.
 
     Args:
         names, parents: of the source's J joints.
