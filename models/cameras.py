@@ -1,4 +1,4 @@
-"""Cameras: where pictures are taken from, orbits around a person, and intrinsics of a resized picture.
+"""Cameras: where pictures are taken from, orbits around a person, rays, and intrinsics of a resized picture.
 
 Camera space is OpenCV's: x right, y down, z forward, metres. A point (X, Y, Z) is seen at pixel coordinates
 K (X, Y, Z) / Z. Pixel (x, y) has its centre at (x + 0.5, y + 0.5): a picture's middle is at (W / 2, H / 2).
@@ -126,3 +126,13 @@ def look_at(target: ArrayLike, distance: float) -> Array:
     transform = np.diag([1.0, -1.0, -1.0, 1.0])
     transform[:3, 3] = [0, 0, distance] - transform[:3, :3] @ np.asarray(target, np.float64)
     return transform
+
+
+def towards(rays: Array) -> Array:
+    """(..., 3, 3) the smallest rotations that turn the optical axis to the rays (..., 3)."""
+    axis = np.array([0.0, 0.0, 1.0])
+    rays = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    x, y, z = np.moveaxis(np.cross(axis, rays), -1, 0)
+    o = np.zeros_like(x)
+    skew = np.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*x.shape, 3, 3)
+    return np.eye(3) + skew + skew @ skew / (1 + rays[..., 2])[..., None, None]
