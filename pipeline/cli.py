@@ -156,7 +156,8 @@ def export(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="ply, splat, spz, gltf-splat, glb, bvh, amass or all; repeatable, or several with commas.",
+            help="ply, splat, spz, gltf-splat, glb, bvh, amass, mp4, png or all; repeatable, or "
+            "several with commas.",
             show_default=False,
         ),
     ],

@@ -1,6 +1,6 @@
 """What files of other programs are made of: the avatar's Gaussians at rest or posed, and the body's mesh."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,10 +14,12 @@ from models.avatar import Avatar
 from models.avatar.baking import vertex_colors
 from models.body import Motion, load_body
 from models.body.rotations import matrix_to_quaternion
+from models.cameras import Camera
 from models.errors import StageError
 from models.formats import SkinnedMesh, Splats
 from models.formats.bvh import HALF_TURN
 from stages.frames import Frames
+from stages.render.planning import Take
 
 NEEDS = ("frames", "optimize")
 # What was up is down, what was in front is behind.
@@ -34,12 +36,14 @@ class Content:
         avatar: of the refined motion.
         motion: camera space.
         times: (T,) seconds since the clip's first frame.
+        size: width and height of the working pictures.
         body_file: SMPL's, where the motion is of that body.
     """
 
     avatar: Avatar
     motion: Motion
     times: NDArray[np.float64]
+    size: tuple[int, int]
     body_file: Path | None
 
     @classmethod
@@ -57,11 +61,20 @@ class Content:
                 "Run again with --redo poses.",
             )
         avatar = Avatar.load(folders["optimize"] / "avatar.npz")
-        return cls(avatar, motion, frames.times - frames.times[0], body_file)
+        size = (frames.width, frames.height)
+        return cls(avatar, motion, frames.times - frames.times[0], size, body_file)
 
     def splats(self, frame: int | None, up: Up) -> Splats:
         """The Gaussians at rest, or in the pose of a frame; see `resting` and `posed`."""
         return resting(self.avatar, up) if frame is None else posed(self.avatar, self.motion, frame, up)
+
+    def take(self, frames: Sequence[int]) -> Take:
+        """These frames as the clip's camera saw them, in the size of the working pictures."""
+        width, height = self.size
+        camera = Camera(self.motion.intrinsics(width, height), width, height)
+        trans = self.avatar.trans_for(self.motion).numpy()
+        chosen = list(frames)
+        return Take("", self.motion.poses[chosen], trans[chosen], [camera] * len(chosen), self.motion.fps)
 
     def mesh(self) -> SkinnedMesh:
         """The body's mesh in the avatar's shape and colours.

@@ -17,6 +17,10 @@ from models.formats import (
     write_spz,
 )
 from stages.export.content import Content, Up, axes
+from stages.images import write_image
+from stages.render.drawing import drawn, write_pictures
+
+WHITE = (1.0, 1.0, 1.0)
 
 Write = Callable[[Path, Content, int | None, Up], None]
 """Writes one file: of one frame or, for None, of the rest pose or the whole clip."""
@@ -64,6 +68,16 @@ def _amass(path: Path, content: Content, frame: int | None, up: Up) -> None:
     write_amass(path, content.motion)
 
 
+def _video(path: Path, content: Content, frame: int | None, up: Up) -> None:
+    write_pictures(path, content.avatar, content.take(range(len(content.motion))), WHITE)
+
+
+def _picture(path: Path, content: Content, frame: int | None, up: Up) -> None:
+    assert frame is not None
+    (image,) = drawn(content.avatar, content.take([frame]), None)
+    write_image(path, image)
+
+
 FORMATS = {
     "ply": Format("avatar.ply", "Gaussians, for viewers and editors of splats", _ply, "pose", turnable=True),
     "splat": Format(
@@ -79,4 +93,6 @@ FORMATS = {
     "glb": Format("body.glb", "the body: mesh with colours, skeleton, the clip's motion", _glb, "clip"),
     "bvh": Format("motion.bvh", "the motion, for animation programs", _bvh, "clip"),
     "amass": Format("motion_amass.npz", "the motion, for readers of AMASS", _amass, "clip"),
+    "mp4": Format("avatar.mp4", "the avatar as the clip's camera saw it, over white", _video, "clip"),
+    "png": Format("avatar.png", "the same with a transparent background", _picture, "frame"),
 }

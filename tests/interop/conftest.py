@@ -69,9 +69,10 @@ def exported(
     shape = torch.from_numpy(motion.betas)
     rest, joints = body.shape(shape)
     subject = replace(painted, means=rest[::6].clone(), rest_joints=joints, betas=shape)
-    content = Content(subject, motion, times, None)
+    content = Content(subject, motion, times, (120, 160), None)
     for one in FORMATS.values():
-        one.write(folder / one.file, content, None, "y")
+        if one.holds != "frame":
+            one.write(folder / one.file, content, None, "y")
     return Exported(folder, content)
 
 
