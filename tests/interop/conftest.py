@@ -98,7 +98,8 @@ def ask_blender(tmp_path_factory: pytest.TempPathFactory) -> AskBlender:
 
     def ask(path: Path, moments: list[float]) -> Any:
         output = folder / f"{path.name}.json"
-        _told([str(BLENDER), str(HERE / "blender_poses.py"), str(path), json.dumps(moments), str(output)])
+        call = [BLENDER, "-I", HERE / "blender_poses.py", path, json.dumps(moments), output]
+        _told([str(word) for word in call])
         return json.loads(output.read_text())
 
     return ask
