@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.body.body import JOINT_COUNT, SHAPE_COUNT, BodyKind, BodyModel, load_embedded_body
 from models.body.transfer import SMPL_PELVIS, SMPL_STATURE, shape_of_stature, stature, usual_stature
-from models.cameras import scale_intrinsics
+from models.cameras import Camera, scale_intrinsics
 from models.errors import InputError
 
 Array = NDArray[Any]
@@ -60,6 +60,10 @@ class Motion:
     def intrinsics(self, width: int, height: int) -> Array:
         """K (3, 3) for the source's pictures resized to this size."""
         return scale_intrinsics(self.K, width / self.width, height / self.height)
+
+    def camera(self) -> Camera:
+        """The source video's camera, in whose space the motion is."""
+        return Camera(self.K, self.width, self.height)
 
     def pelvis(self, rest_pelvis: ArrayLike) -> Array:
         """Where the pelvis is, (T, 3) float64 metres in camera space.

@@ -69,6 +69,15 @@ def load_smpl(path: Path) -> BodyModel:
     )
 
 
+def check_smpl(path: Path) -> None:
+    """Reads the file without making a model of it.
+
+    Raises:
+        InputError: the file is no SMPL model or holds anything but one.
+    """
+    _arrays(path)
+
+
 def _smplx(path: Path) -> Any:
     try:
         import smplx
