@@ -1,4 +1,4 @@
-"""Stage poses with HMR 2.0 in small: chosen where its weights are, the same kind of result as from landmarks."""
+"""Stage poses with HMR 2.0 in small: chosen where its weights are, of the same kind as from landmarks."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +19,12 @@ from tests.stages.conftest import CallStage, FramesFolder
 from tests.stages.test_poses import COUNT, SIZE, inputs
 
 __all__ = ["inputs"]
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A cache of weights of each test's own."""
+    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path / "weights"))
 
 
 @pytest.fixture
@@ -91,13 +97,8 @@ def test_engines_give_the_same_kind_of_motion(
 @pytest.fixture
 def clip_boxes(inputs: dict[str, Path]) -> None:
     """Adds the subject's boxes to what stage detect wrote."""
-    boxes = np.tile([120.0, 20, 200, 220], (COUNT, 1))
-    np.savez(
-        inputs["detect"] / "subject.npz",
-        boxes=boxes,
-        scores=np.ones(COUNT),
-        valid=np.arange(COUNT) < COUNT - 1,
-    )
+    boxes, valid = np.tile([120.0, 20, 200, 220], (COUNT, 1)), np.arange(COUNT) < COUNT - 1
+    np.savez(inputs["detect"] / "subject.npz", boxes=boxes, scores=np.ones(COUNT), valid=valid)
 
 
 def test_smpl_keeps_the_estimated_shape(
@@ -116,7 +117,7 @@ def test_weights_of_something_else_are_refused(
     monkeypatch: pytest.MonkeyPatch, clip: dict[str, Path], call_stage: CallStage
 ) -> None:
     install("hmr2", checkpoint(tiny_network()))
-    with pytest.raises(InputError, match="of another network than HMR 2.0"):
+    with pytest.raises(InputError, match="of another network than HMR"):
         call_stage(STAGE, PosesSettings(engine="hmr2"), **clip)
 
 
