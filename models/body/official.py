@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.body.body import JOINT_COUNT, PARENTS, SHAPE_COUNT, BodyModel
-from models.body.stub_pickle import Refused, Stub, load_stubs, to_array
+from models.body.smpl_pickle import load_smpl_pickle
 from models.errors import InputError
+from models.stub_pickle import Refused, Stub, to_array
 
 Array = NDArray[Any]
 
@@ -115,7 +116,7 @@ def _npz_parts(path: Path) -> dict[str, Array]:
 
 
 def _pickle_parts(path: Path) -> dict[str, Any]:
-    content = load_stubs(path.read_bytes())
+    content = load_smpl_pickle(path.read_bytes())
     if not isinstance(content, dict):
         kind = content.kind if isinstance(content, Stub) else type(content).__name__
         raise Refused(f"holds {kind}, not a model")
