@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from models.body import SHAPE_COUNT, BodyKind, Motion, load_embedded_body
+from models.body import SHAPE_COUNT, BodyKind, Motion
 from models.body.motion import LARGEST_ANGLE, UNREADABLE
+from models.body.transfer import SMPL_PELVIS
 from models.errors import InputError
 from models.formats.foreign import motion_on
 
@@ -23,9 +24,9 @@ Model = Literal["smplh", "smplx"]
 WIDTHS = {"smpl": 72, "smplh": 156, "smplx": 165}
 """Numbers in a pose: 24, 52 and 55 joints; the first 22 are the same in all three."""
 REST_PELVIS = {
-    "smpl": (-0.0018, -0.2233, 0.0282),
-    "smplh": (-0.0018, -0.2233, 0.0282),
-    "smplx": (0.0031, -0.3514, 0.0120),
+    "smpl": SMPL_PELVIS,
+    "smplh": SMPL_PELVIS,
+    "smplx": np.array([0.0031, -0.3514, 0.0120]),
 }
 """The rest pelvis of each model's mean body, metres, from the models' published joint regressors."""
 BODY_JOINTS = 22
@@ -58,7 +59,7 @@ def write_amass(path: Path, motion: Motion, model: Model = "smplx") -> None:
     betas = np.zeros(_BETAS)
     if motion.body == "smpl" and model == "smplh":
         betas[:SHAPE_COUNT] = motion.betas
-    trans = motion.pelvis(_own_rest_pelvis(motion)) @ Z_UP.T - REST_PELVIS[model]
+    trans = motion.pelvis(motion.rest_pelvis()) @ Z_UP.T - REST_PELVIS[model]
     with path.open("wb") as file:
         np.savez_compressed(
             file,
@@ -146,12 +147,3 @@ def _refusal(path: Path, problem: str) -> InputError:
         f"AMASS file {path} {problem}.",
         "It must hold poses (T,72), (T,156) or (T,165) in radians, trans (T,3) and mocap_framerate.",
     )
-
-
-def _own_rest_pelvis(motion: Motion) -> Array:
-    """(3,) of the body that `motion.trans` speaks of; the mean one's where only SMPL's own files know it."""
-    if motion.body == "smpl":
-        return np.asarray(REST_PELVIS["smpl"])
-    body = load_embedded_body()
-    shift = body.joint_dirs[0].numpy() @ motion.betas
-    return np.asarray(body.joint_template[0].numpy() + shift, np.float64)

@@ -83,7 +83,7 @@ def _no_place(places: Array) -> str | None:
 
 
 def _size(path: Path, data: dict[str, Array], K: Array, wanted: tuple[int, int] | None) -> tuple[int, int]:
-    """Width and height of the pictures that K is for: the file's, else those wanted, else twice the middle."""
+    """Width and height that K is for: the file's, else those wanted, else twice the principal point."""
     if "width" in data and "height" in data:
         width, height = float(data["width"]), float(data["height"])
     elif wanted:

@@ -34,7 +34,7 @@ def test_a_reader_finds_the_body_where_it_was(
             torch.from_numpy(data["trans"]).float(),
         )
     # The reader's mean body has its pelvis elsewhere; its other joints matter not to where ours are.
-    shift = torch.tensor(REST_PELVIS[model]) - body.shaped_joints(torch.from_numpy(motion.betas))[0]
+    shift = torch.tensor(REST_PELVIS[model]).float() - body.shaped_joints(torch.from_numpy(motion.betas))[0]
     joints = body.articulate(poses, trans + shift, torch.from_numpy(motion.betas))[1].numpy()
     x, y, z = np.moveaxis(joints_of(motion, body), -1, 0)
     expected = np.stack([x, z, -y], -1)
