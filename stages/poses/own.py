@@ -1,4 +1,4 @@
-"""The user's own motion, a motion file or another program's results, brought to the clip's frames and body."""
+"""The user's own motion, a motion file or another program's results, for the clip's frames and body."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -83,10 +83,11 @@ def _of_another_program(
             "Give poses that were found in this video, or choose somebody else with --person.",
         )
     person = chosen.person
+    shape = np.zeros(SHAPE_COUNT) if person.betas is None else np.median(person.betas, axis=0)
     motion = Motion(
         poses=chosen.poses.astype(np.float32),
         trans=(chosen.pelvis - SMPL_PELVIS).astype(np.float32),
-        betas=(np.zeros(SHAPE_COUNT) if person.betas is None else person.betas).astype(np.float32),
+        betas=shape.astype(np.float32),
         K=person.K,
         frame=frames.source_index,
         fps=frames.fps,

@@ -10,6 +10,7 @@ import gzip
 import io
 import lzma
 import pickle
+import re
 import warnings
 import zipfile
 import zlib
@@ -98,8 +99,9 @@ def contents(path: Path) -> Any:
     except MemoryError as error:
         raise InputError(f"The poses {path} do not fit into memory.", NEXT_STEP) from error
     except pickle.UnpicklingError as error:
-        named = next((line for line in str(error).split("\n") if "GLOBAL" in line), "it is damaged")
-        raise InputError(f"The poses {path} cannot be loaded: {named.strip()[:200]}.", NEXT_STEP) from error
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"asks for {named[1]}, which no file of poses needs" if named else "is damaged"
+        raise InputError(f"The poses {path}: the file {reason}.", NEXT_STEP) from error
     except Exception as error:
         # Damaged content may raise nearly anything in pickle, zlib and torch.
         reason = str(error).split("\n")[0][:200]

@@ -37,7 +37,7 @@ class Person:
         frames: (N,) int64, rising, indices into the pictures that the program saw.
         poses: (N, 72) axis-angle radians, SMPL's joints.
         pelvis: (N, 3) metres in camera space.
-        betas: (10,) of SMPL, or None where the program's body is another.
+        betas: (N, 10) of SMPL, or None where the program's body is another.
         K: (3, 3) of the program's pictures.
         width, height: of these pictures.
         length: how many pictures the program saw; None where it does not say.

@@ -72,7 +72,7 @@ def _person(number: int, rows: list[Row], length: int) -> Person:
         frames=np.array(times, np.int64),
         poses=np.array(poses),
         pelvis=placed_by_smpl(np.array(cameras)),
-        betas=np.median(np.array(betas), axis=0),
+        betas=np.array(betas),
         K=np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]),
         width=width,
         height=height,

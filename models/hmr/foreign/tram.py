@@ -50,7 +50,7 @@ def _person(path: Path, K: np.ndarray) -> Person:
         frames=fields.indices("frame", count),
         poses=turns.reshape(count, 72),
         pelvis=placed_by_smpl(fields.numbers("pred_trans", count, 3)),
-        betas=np.median(fields.numbers("pred_shape", count, 10), axis=0),
+        betas=fields.numbers("pred_shape", count, 10),
         K=K,
         width=2 * K[0, 2],
         height=2 * K[1, 2],

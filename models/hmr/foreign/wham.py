@@ -35,7 +35,7 @@ def people(path: Path, content: Any, size: tuple[int, int]) -> list[Person]:
                 frames=fields.indices("frame_ids", len(poses)),
                 poses=poses,
                 pelvis=placed_by_smpl(fields.numbers("trans", len(poses), 3)),
-                betas=np.median(fields.numbers("betas", len(poses), 10), axis=0),
+                betas=fields.numbers("betas", len(poses), 10),
                 K=np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]),
                 width=width,
                 height=height,
