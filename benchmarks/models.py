@@ -97,8 +97,39 @@ def yolo(device: torch.device, full: bool) -> Prepared:
     return Prepared(run, network.module, "YOLO11 n")
 
 
+def hmr2(device: torch.device, full: bool) -> Prepared:
+    """HMR 2.0, whose mean body stands upright in its crop; random weights add little to it."""
+    from models.body import JOINT_COUNT, load_embedded_body
+    from models.hmr.hmr2 import RELEASED, Hmr2, Size
+    from models.hmr.hmr2.estimation import answers, crops, placed
+    from models.hmr.hmr2.motion import recover
+
+    small = Size(width=32, depth=2, heads=2, head_width=32, head_depth=2, head_heads=2, head_part=8)
+    network = Hmr2(RELEASED if full else small).eval().requires_grad_(False)
+    head = network.smpl_head
+    head.init_body_pose.copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(JOINT_COUNT))
+    head.init_body_pose[:, 4] = -1
+    head.init_cam.copy_(torch.tensor([0.9, 0.0, 0.2]))
+    head.deccam.weight.mul_(0.1)
+    network.to(device)
+    if device.type == "cuda":
+        network.half_backbone(torch.float16)
+    body = load_embedded_body()
+
+    def run(images: Sequence[Image]) -> object:
+        height, width = images[0].shape[:2]
+        boxes = np.tile([0.3 * width, 0.1 * height, 0.7 * width, 0.95 * height], (len(images), 1))
+        seen = np.ones(len(images), bool)
+        K = np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]])
+        said = np.stack(list(answers(network, device, crops(images, boxes, seen), Batches(device))))
+        return recover(placed(said, seen, boxes, K), FPS, body)
+
+    return Prepared(run, network, "HMR 2.0")
+
+
 TRIALS = {
     "yolo": Trial("detect", yolo, 150.0),
+    "hmr2": Trial("poses", hmr2, 100.0),
 }
 
 
