@@ -31,7 +31,7 @@ PRESETS = resources.files("configs")
 OPTIONS: dict[str, tuple[str, ...]] = {
     "device": ("optimize.device",),
     "poses": ("poses.file",),
-    "masks": ("masks.folder",),
+    "masks": ("masks.file",),
     "depth": ("depth.file",),
     "person": ("detect.person",),
     "height": ("poses.height", "optimize.height"),

@@ -24,7 +24,7 @@ def choose_engine(settings: DetectSettings) -> str:
 
 
 def run(work: Work) -> dict[str, Any]:
-    """Write `tracks.json`, `subject.npz`, `landmarks.npz` and `silhouettes/*.png`.
+    """Write `tracks.json`, `people.npz`, `subject.npz`, `landmarks.npz` and `silhouettes/*.png`.
 
     Raises:
         InputError: nobody is in the clip, or not the person asked for.
@@ -37,7 +37,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="detect",
-    version=2,
+    version=3,
     needs=("frames",),
     settings=DetectSettings,
     run=run,

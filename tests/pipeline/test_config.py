@@ -43,7 +43,7 @@ def test_options_stand_for_keys_of_the_sections() -> None:
     assert (loaded.detect.person, loaded.frames.focal) == (2, 900.0)
     assert (loaded.poses.height, loaded.optimize.height) == (1.8, 1.8)
     assert loaded.poses.file == Path.cwd() / "p.npz"
-    assert loaded.masks.folder is None
+    assert loaded.masks.file is None
 
 
 def test_paths_become_absolute(tmp_path: Path) -> None:

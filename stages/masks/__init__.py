@@ -1,0 +1,52 @@
+"""Stage masks: the subject's coverage of every pixel, from an engine or from the user's own pictures."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from stages.base import Settings, Stage, Work
+from stages.masks.drawing import Subject
+
+__all__ = ["STAGE", "MasksSettings", "Subject", "choose_engine", "run"]
+
+
+class MasksSettings(Settings):
+    """Who draws the masks.
+
+    `file` holds the user's own: a folder of pictures, in the order of their names, or a video; one for every
+    frame kept, or one for every frame of the video. It goes before any engine. `model` and `device` are SAM's.
+    """
+
+    engine: Literal["auto", "blazepose", "sam"] = "auto"
+    model: Literal["vit_b", "vit_l", "vit_h"] = "vit_b"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    file: Path | None = None
+
+
+def run(work: Work) -> dict[str, Any]:
+    """Write `000000.png` ... and `masks.npz`.
+
+    Raises:
+        InputError: the user's masks do not fit, or no frame has a usable mask.
+        StageError: the disk is full.
+    """
+    from stages.masks.writing import write_masks
+
+    return write_masks(work)
+
+
+def choose_engine(settings: MasksSettings) -> str:
+    """The engine's name: "file" where the user gives masks, else that asked for, else the best."""
+    if settings.file is not None:
+        return "file"
+    return "blazepose" if settings.engine == "auto" else settings.engine
+
+
+STAGE = Stage(
+    name="masks",
+    version=1,
+    needs=("frames", "detect"),
+    settings=MasksSettings,
+    run=run,
+    engine=choose_engine,
+    title="Drawing the silhouette",
+)
