@@ -1,0 +1,39 @@
+"""The engine "depth_anything"."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from models.depth.depth_anything import load_depth_anything
+from models.devices import Batches, choose_device
+from stages.base import Work
+from stages.depth.maps import Map, write_maps
+from stages.frames import Frames
+
+MOST = 32  # pictures at once: more are no faster even for the smallest network
+
+
+def estimated_maps(work: Work) -> dict[str, Any]:
+    """Write Depth Anything's maps of all frames.
+
+    Raises:
+        InputError: the network's files cannot be used.
+        StageError: the disk is full, or the GPU's memory does not suffice.
+    """
+    frames, warnings = Frames.load(work.inputs["frames"]), list[str]()
+    network = load_depth_anything(folder, choose_device(work.settings.device), next_step)
+    batches = Batches(network.device, warnings.append, MOST)
+
+    def maps() -> Iterator[Map]:
+        with closing(batches.map(frames.images(), network.estimate)) as estimates:
+            for index, values in enumerate(estimates):
+                yield values
+                work.progress(index + 1, len(frames))
+
+    written = write_maps(work.output / "depth.npz", network.kind, maps(), len(frames), compact=True)
+    return {
+        "depth": network.kind,
+        "size": [written.width, written.height],
+        "known": round(written.known, 4),
+        "warnings": warnings,
+    }
