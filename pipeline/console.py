@@ -138,7 +138,8 @@ def _warnings(manifest: Manifest) -> Iterable[str]:
 
 
 def _outcome(manifest: Manifest) -> str:
-    return f"{duration(manifest.seconds)}, {size(manifest.peak_memory)} of memory"
+    gpu = f", {size(manifest.peak_gpu_memory)} of the GPU's" if manifest.peak_gpu_memory else ""
+    return f"{duration(manifest.seconds)}, {size(manifest.peak_memory)} of memory{gpu}"
 
 
 def duration(seconds: float) -> str:

@@ -28,7 +28,9 @@ class DepthAnything:
         device: where it runs.
     """
 
-    def __init__(self, network: DepthAnythingForDepthEstimation, processor: Any, device: torch.device) -> None:
+    def __init__(
+        self, network: DepthAnythingForDepthEstimation, processor: Any, device: torch.device
+    ) -> None:
         """
         Args:
             processor: transformers' own, which scales and normalises pictures as the network expects.

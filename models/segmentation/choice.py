@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 Map = NDArray[np.float32]
 Rasters = NDArray[np.bool_]
 
+
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """Masks for one prompt to choose from.

@@ -70,9 +70,7 @@ def _on_subject(landmarks: Array, box: Array, size: float) -> tuple[Array, list[
     return points, bones
 
 
-def _on_others(
-    others: Array, box: Array, bones: Sequence[tuple[Array, Array]], distance: float
-) -> Array:
+def _on_others(others: Array, box: Array, bones: Sequence[tuple[Array, Array]], distance: float) -> Array:
     """Points on people whose circle reaches into the box; none where the subject's bones are unknown, or run
     past there."""
     if not bones:

@@ -76,8 +76,15 @@ def how_to_get(key: str) -> str:
     """The command that brings a row's weights, for the end of a message."""
     row = TABLE[key]
     if row.remotes:
-        return f"Get them with: hsplat-pipeline weights fetch {key}"
-    return f"Download {row.files[0]} from {row.page}, then: hsplat-pipeline weights add FILE"
+        return f"Get them with: {command(key)}"
+    return f"Download {row.files[0]} from {row.page}, then: {command(key)}"
+
+
+def command(key: str) -> str:
+    """The command that puts a row's weights into the cache."""
+    return (
+        f"hsplat-pipeline weights fetch {key}" if TABLE[key].remotes else "hsplat-pipeline weights add FILE"
+    )
 
 
 def content_hash(key: str) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from models.depth.depth_anything import load_depth_anything
+from models.depth.depth_anything import DepthAnything, load_depth_anything
 from models.devices import Batches, choose_device
+from models.weights import how_to_get, require
 from stages.base import Work
+from stages.depth import DepthSettings
 from stages.depth.maps import Map, write_maps
 from stages.frames import Frames
 
@@ -21,7 +23,7 @@ def estimated_maps(work: Work) -> dict[str, Any]:
         StageError: the disk is full, or the GPU's memory does not suffice.
     """
     frames, warnings = Frames.load(work.inputs["frames"]), list[str]()
-    network = load_depth_anything(folder, choose_device(work.settings.device), next_step)
+    network = _load(work.settings)
     batches = Batches(network.device, warnings.append, MOST)
 
     def maps() -> Iterator[Map]:
@@ -37,3 +39,13 @@ def estimated_maps(work: Work) -> dict[str, Any]:
         "known": round(written.known, 4),
         "warnings": warnings,
     }
+
+
+def _load(settings: DepthSettings) -> DepthAnything:
+    device = choose_device(settings.device)
+    if settings.weights is not None:
+        return load_depth_anything(
+            settings.weights, device, "Give the folder of a Depth Anything model for transformers."
+        )
+    key = f"depth_anything_v2_{settings.model}"
+    return load_depth_anything(require(key), device, f"{how_to_get(key)} --force")

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from models.errors import InputError
 
-CHANNELS = ("Z", "DEPTH", "V", "Y", "R")  # the first that a file has is used; the last part of a layer's name counts
+CHANNELS = (
+    "Z",
+    "DEPTH",
+    "V",
+    "Y",
+    "R",
+)  # the first that a file has is used; the last part of a layer's name counts
 
 
 def read_exr(path: Path) -> NDArray[np.float32]:
@@ -31,7 +37,10 @@ def read_exr(path: Path) -> NDArray[np.float32]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
     try:
-        with contextlib.redirect_stdout(io.StringIO()), OpenEXR.File(str(path), separate_channels=True) as file:
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            OpenEXR.File(str(path), separate_channels=True) as file,
+        ):
             channels: dict[str, Any] = file.channels()
             found = {name.split(".")[-1].upper(): channel for name, channel in channels.items()}
             pixels = next((found[name].pixels for name in CHANNELS if name in found), None)
@@ -39,6 +48,7 @@ def read_exr(path: Path) -> NDArray[np.float32]:
         raise InputError(f"{path} is damaged, or no EXR file.", "Write it again.") from error
     if pixels is None:
         raise InputError(
-            f"{path} has no depth channel but {', '.join(channels)}.", "Name the channel Z (or depth, V, Y, R)."
+            f"{path} has no depth channel but {', '.join(channels)}.",
+            "Name the channel Z (or depth, V, Y, R).",
         )
     return np.asarray(pixels, np.float32)

@@ -34,7 +34,7 @@ def own_maps(work: Work) -> dict[str, Any]:
     """
     frames = Frames.load(work.inputs["frames"])
     path: Path = work.settings.file
-    with (_folder(work, frames) if path.is_dir() else _archive(path, frames)) as (kind, maps):
+    with _folder(work, frames) if path.is_dir() else _archive(path, frames) as (kind, maps):
         written = write_maps(
             work.output / "depth.npz", kind, _told(maps, work, frames), len(frames), compact=False
         )

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from stages.base import Settings, Stage, Work
+from stages.base import Device, Settings, Stage, Work
+from stages.engines import RealEngine
+from stages.engines import choose_engine as real_or_embedded
 from stages.masks.drawing import Subject
 
 __all__ = ["STAGE", "MasksSettings", "Subject", "choose_engine", "run"]
@@ -13,12 +15,14 @@ class MasksSettings(Settings):
     """Who draws the masks.
 
     `file` holds the user's own: a folder of pictures, in the order of their names, or a video; one for every
-    frame kept, or one for every frame of the video. It goes before any engine. `model` and `device` are SAM's.
+    frame kept, or one for every frame of the video. It goes before any engine. `model` is SAM's, `weights` a
+    checkpoint of that model in place of the published one.
     """
 
     engine: Literal["auto", "blazepose", "sam"] = "auto"
     model: Literal["vit_b", "vit_l", "vit_h"] = "vit_b"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    weights: Path | None = None
+    device: Device = "auto"
     file: Path | None = None
 
 
@@ -34,19 +38,27 @@ def run(work: Work) -> dict[str, Any]:
     return write_masks(work)
 
 
+def network(settings: MasksSettings) -> RealEngine | None:
+    """Segment Anything, unless the user gives masks."""
+    if settings.file is not None:
+        return None
+    weights = f"sam_{settings.model}" if settings.weights is None else None
+    return RealEngine("sam", ("segment_anything", "torchvision"), weights)
+
+
 def choose_engine(settings: MasksSettings) -> str:
     """The engine's name: "file" where the user gives masks, else that asked for, else the best."""
-    if settings.file is not None:
-        return "file"
-    return "blazepose" if settings.engine == "auto" else settings.engine
+    real = network(settings)
+    return real_or_embedded(settings.engine, real, "blazepose", settings.device) if real else "file"
 
 
 STAGE = Stage(
     name="masks",
-    version=1,
+    version=2,
     needs=("frames", "detect"),
     settings=MasksSettings,
     run=run,
     engine=choose_engine,
+    real=network,
     title="Drawing the silhouette",
 )

@@ -19,20 +19,20 @@ from models.segmentation.views import coverage
 from models.weights import how_to_get, require
 from stages.base import Progress, Work
 from stages.frames import Frames
+from stages.masks import MasksSettings
 from stages.masks.drawing import Drawing, Mask, Subject, nobody
 
 Queries = Sequence[Query | None]
 
 MOST = 16  # pictures at once: more are no faster even for the smallest network
 
+
 def prompted_masks(work: Work, frames: Frames, subject: Subject) -> Drawing:
     """Masks of the subject by Segment Anything.
 
     What the network said of every frame is kept in the scratch folder, from where a stopped run goes on.
     """
-    settings, warnings = work.settings, []
-    key = f"sam_{settings.model}"
-    sam = load_sam(require(key), settings.model, choose_device(settings.device), how_to_get(key))
+    sam, warnings = _load(work.settings), list[str]()
     prompts = _prompts(work.inputs["detect"], subject)
     if not any(prompts):
         raise nobody()
@@ -49,7 +49,7 @@ def prompted_masks(work: Work, frames: Frames, subject: Subject) -> Drawing:
 
     settled = settle(queries, memory.candidates, redraw)
     facts = {
-        "model": settings.model,
+        "model": work.settings.model,
         "redrawn": len(settled.replaced) - len(settled.interpolated),
         "interpolated": len(settled.interpolated),
         "warnings": warnings,
@@ -57,11 +57,20 @@ def prompted_masks(work: Work, frames: Frames, subject: Subject) -> Drawing:
     return Drawing(_masks(frames, queries, memory, settled), facts, prepared=len(frames))
 
 
+def _load(settings: MasksSettings) -> Sam:
+    key, device = f"sam_{settings.model}", choose_device(settings.device)
+    if settings.weights is not None:
+        return load_sam(settings.weights, settings.model, device, "Check masks.model and masks.weights.")
+    return load_sam(require(key), settings.model, device, f"{how_to_get(key)} --force")
+
+
 def _prompts(detect: Path, subject: Subject) -> list[Prompt | None]:
     """What the network is asked in every frame, from what stage detect found; None where the subject is not seen."""
     landmarks, others = Landmarks.load(detect / "landmarks.npz"), _others(detect)
     return [
-        make_prompt(box, landmarks.image[:, index], landmarks.valid[:, index], others(index)) if seen else None
+        make_prompt(box, landmarks.image[:, index], landmarks.valid[:, index], others(index))
+        if seen
+        else None
         for index, (box, seen) in enumerate(zip(subject.boxes, subject.valid, strict=True))
     ]
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from stages.base import Settings, Stage, Work
+from stages.base import Device, Settings, Stage, Work
 
 
 class PosesSettings(Settings):
@@ -16,6 +16,7 @@ class PosesSettings(Settings):
     """
 
     engine: Literal["auto", "blazepose"] = "auto"
+    device: Device = "auto"
     file: Path | None = None
     body: Path | None = None
     height: float | None = Field(None, ge=0.5, le=2.8, description="the person's, in metres, where known")
