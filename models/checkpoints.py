@@ -1,4 +1,4 @@
-"""Weights of networks read from files that may hold anything: only tensors come out, and only fitting ones."""
+"""Networks' weights from files that may hold anything: only tensors come out, and only fitting ones."""
 
 import pickle
 import warnings

@@ -1,4 +1,4 @@
-"""Files of the user's that hold something for every frame: which belongs to which frame, and whether it fits."""
+"""Files of the user's with something for every frame: which belongs to which, and whether it fits."""
 
 import re
 from pathlib import Path

@@ -28,11 +28,10 @@ class DepthAnything:
         device: where it runs.
     """
 
-    def __init__(
-        self, network: DepthAnythingForDepthEstimation, processor: Any, device: torch.device
-    ) -> None:
+    def __init__(self, network: Any, processor: Any, device: torch.device) -> None:
         """
         Args:
+            network: transformers' DepthAnythingForDepthEstimation.
             processor: transformers' own, which scales and normalises pictures as the network expects.
         """
         self.kind = KINDS[network.config.depth_estimation_type]
@@ -43,7 +42,7 @@ class DepthAnything:
 
     @torch.inference_mode()
     def estimate(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        """Maps (B, h, w) of B pictures of one size, as the network draws them, but no larger than the pictures.
+        """Maps (B, h, w) of B pictures of one size, as the network draws them, but no larger than these.
 
         Args:
             images: (H, W, 3) RGB each.
@@ -78,7 +77,8 @@ def load_depth_anything(folder: Path, device: torch.device, next_step: str = "")
                 f"{folder} holds a model of the type {config.model_type}, not depth_anything.", next_step
             )
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        network, facts = DepthAnythingForDepthEstimation.from_pretrained(
+        load: Any = DepthAnythingForDepthEstimation.from_pretrained
+        network, facts = load(
             folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     if lacking := sorted(facts["missing_keys"]):
@@ -89,7 +89,7 @@ def load_depth_anything(folder: Path, device: torch.device, next_step: str = "")
 
 @contextlib.contextmanager
 def _failures_told(folder: Path, next_step: str) -> Iterator[None]:
-    """transformers, safetensors and the hub have many kinds of errors for files that are missing or damaged."""
+    """transformers, safetensors and the hub raise many kinds of errors for missing or damaged files."""
     try:
         yield
     except (InputError, MemoryError):

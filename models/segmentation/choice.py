@@ -3,7 +3,7 @@
 Masks are compared as rasters on a grid that moves with the subject's box (`views.raster`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +16,10 @@ from models.segmentation.views import View, moved, raster
 Array = NDArray[np.float64]
 Map = NDArray[np.float32]
 Rasters = NDArray[np.bool_]
+
+PROMPT = 1.0  # cost of a mask that gets every point wrong; its network's score is worth 1, too
+AGREEMENT = 1.0  # cost of two frames' masks that have nothing in common
+ODD = 0.1  # IoU by which its neighbours may agree better with each other than with a frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,26 +45,29 @@ class Query:
 
 @dataclass(frozen=True, eq=False)
 class Settled:
-    """The masks of a clip.
+    """The masks of a clip, by frame.
 
     Attributes:
-        taken: (T,) which candidate of each frame.
-        replaced: (n, n) maps, positive inside, by frame, that take the candidates' place.
+        taken: which candidate.
+        replaced: (n, n) maps, positive inside, that take the candidates' place.
         interpolated: the frames among these whose mask comes from the neighbours alone.
     """
 
-    taken: NDArray[np.int64]
+    taken: dict[int, int]
     replaced: dict[int, Map]
     interpolated: list[int]
 
 
-PROMPT = 1.0  # cost of a mask that gets every point wrong; its network's score is worth 1, too
-AGREEMENT = 1.0  # cost of two frames' masks that have nothing in common
-ODD = 0.1  # IoU by which its neighbours may agree better with each other than with a frame
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """A frame's K alternatives: (K,) costs, each for itself, and (K, g, g) rasters."""
+
+    costs: Array
+    rasters: Rasters
 
 
 def settle(
-    queries: Sequence[Query | None],
+    queries: Mapping[int, Query],
     candidates: Callable[[int], Candidates],
     redraw: Callable[[int, Map], Candidates],
 ) -> Settled:
@@ -70,36 +77,28 @@ def settle(
     not fit either, it becomes the mask half-way between them.
 
     Args:
-        queries: T of them; None where the subject is not seen.
-        candidates: gives a frame's, K in each.
+        queries: by frame, where the subject is seen.
+        candidates: gives a frame's.
         redraw: gives a frame's with the help of (n, n) logits of about what is meant.
     """
-    offers = [_offer(query, candidates(index)) if query else None for index, query in enumerate(queries)]
+    offers = {index: _offer(query, candidates(index)) for index, query in queries.items()}
     taken = best_masks(offers)
-    masks = [offer.rasters[k] if offer else None for offer, k in zip(offers, taken, strict=True)]
+    masks = {index: offer.rasters[taken[index]] for index, offer in offers.items()}
     settled = Settled(taken, {}, [])
     for index in odd_frames(masks):
-        before, here, after = queries[index - 1], queries[index], queries[index + 1]
-        assert before and here and after
-        neighbours = [
-            moved(candidates(i).logits[taken[i]], query.view, query.prompt.box, here.view, here.prompt.box)
-            for i, query in ((index - 1, before), (index + 1, after))
-        ]
-        again = redraw(index, (neighbours[0] + neighbours[1]) / 2)
+        view, box = queries[index].view, queries[index].prompt.box
+        sides = (index - 1, index + 1)
+        before, after = (
+            moved(candidates(i).logits[taken[i]], queries[i].view, queries[i].prompt.box, view, box)
+            for i in sides
+        )
+        again = redraw(index, (before + after) / np.float32(2))
         drawn = again.logits[int(again.scores.argmax())]
-        if is_odd(masks[index - 1], raster(drawn, here.view, here.prompt.box), masks[index + 1]):
-            drawn = between(*neighbours)
+        if is_odd(masks[sides[0]], raster(drawn, view, box), masks[sides[1]]):
+            drawn = between(before, after)
             settled.interpolated.append(index)
         settled.replaced[index] = drawn
     return settled
-
-
-@dataclass(frozen=True, eq=False)
-class Offer:
-    """A frame's K alternatives: (K,) costs, each for itself, and (K, g, g) rasters."""
-
-    costs: Array
-    rasters: Rasters
 
 
 def _offer(query: Query, found: Candidates) -> Offer:
@@ -131,46 +130,42 @@ def wrong_points(logits: Map, cells: Array, on_subject: NDArray[np.bool_]) -> fl
     return float(np.mean((logits[rows, columns] > 0) != on_subject))
 
 
-def best_masks(offers: Sequence[Offer | None]) -> NDArray[np.int64]:
+def best_masks(offers: Mapping[int, Offer]) -> dict[int, int]:
     """The alternative to take in every frame, by the least sum of costs over the clip (A. Viterbi 1967).
 
     Args:
-        offers: T of them; None where the subject is not seen, across which nothing is compared.
-
-    Returns:
-        (T,); 0 where the subject is not seen.
+        offers: by frame, in order; over frames that are missing nothing is compared.
     """
-    total, last, origins = np.zeros(1), None, []
-    for offer in offers:
-        costs = offer.costs if offer else np.zeros(1)
-        steps = total[:, None] + _changes(last, offer, len(total), len(costs))
+    total, last, origins = np.zeros(1), -1, []
+    for index, offer in offers.items():
+        steps = total[:, None] + np.zeros(len(offer.costs))
+        if last >= 0 and last == index - 1:
+            steps = steps + AGREEMENT * _differences(offers[last].rasters, offer.rasters)
         origins.append(steps.argmin(0))
-        total, last = steps.min(0) + costs, offer
+        total, last = steps.min(0) + offer.costs, index
     path = [int(total.argmin())]
     for origin in reversed(origins):
         path.append(int(origin[path[-1]]))
-    return np.array(path[-2::-1], np.int64)
+    return dict(zip(offers, path[-2::-1], strict=True))
 
 
-def _changes(before: Offer | None, here: Offer | None, rows: int, columns: int) -> Array:
-    """(rows, columns) costs of going from each alternative to each."""
-    if before is None or here is None:
-        return np.zeros((rows, columns))
-    return AGREEMENT * np.array([[1 - iou(one, other) for other in here.rasters] for one in before.rasters])
+def _differences(before: Rasters, here: Rasters) -> Array:
+    """(K, L) 1 - IoU of each with each."""
+    return np.array([[1 - iou(one, other) for other in here] for one in before])
 
 
-def odd_frames(masks: Sequence[Rasters | None]) -> list[int]:
+def odd_frames(masks: Mapping[int, Rasters]) -> list[int]:
     """Frames whose two neighbours agree clearly better with each other than with them.
 
     Of a body that moves the frame between is the one nearer to both, however fast it moves.
 
     Args:
-        masks: T of (g, g), the chosen ones; None where the subject is not seen.
+        masks: (g, g) by frame, the chosen ones.
     """
     return [
-        index + 1
-        for index, (before, here, after) in enumerate(zip(masks, masks[1:], masks[2:], strict=False))
-        if before is not None and here is not None and after is not None and is_odd(before, here, after)
+        index
+        for index, mask in masks.items()
+        if index - 1 in masks and index + 1 in masks and is_odd(masks[index - 1], mask, masks[index + 1])
     ]
 
 
@@ -180,12 +175,13 @@ def is_odd(before: Rasters, here: Rasters, after: Rasters) -> bool:
 
 
 def between(one: Map, other: Map) -> Map:
-    """The mask half-way between two, as a map positive inside (S. Raya, J. Udupa 1990: shape-based interpolation).
+    """The mask half-way between two: the mean of the signed distances to their edges (Raya and Udupa 1990,
+    shape-based interpolation).
 
     Args:
         one, other: (n, n), positive inside.
     """
-    return (_signed_distance(one > 0) + _signed_distance(other > 0)) / 2
+    return (_signed_distance(one > 0) + _signed_distance(other > 0)) / np.float32(2)
 
 
 def _signed_distance(mask: NDArray[np.bool_]) -> Map:
@@ -198,4 +194,4 @@ def _distance(inside: NDArray[np.uint8]) -> Map:
     if inside.all():  # no edge to be near to
         return np.full(inside.shape, max(inside.shape), np.float32)
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.maximum(distance - np.float32(0.5), 0)
+    return np.maximum(np.asarray(distance, np.float32) - np.float32(0.5), 0)

@@ -13,8 +13,8 @@ NOSE, SHOULDERS, ELBOWS, WRISTS = (0,), (11, 12), (13, 14), (15, 16)
 HIPS, KNEES, ANKLES = (23, 24), (25, 26), (27, 28)
 INSIDE = (*NOSE, *SHOULDERS, *ELBOWS, *WRISTS, *HIPS, *KNEES, *ANKLES)
 BONES = (
-    (0, 11), (0, 12), (11, 12), (11, 13), (13, 15), (12, 14), (14, 16), (11, 23), (12, 24), (11, 24), (12, 23),
-    (23, 24), (23, 25), (25, 27), (24, 26), (26, 28),
+    (0, 11), (0, 12), (11, 12), (11, 13), (13, 15), (12, 14), (14, 16), (11, 23), (12, 24), (11, 24),
+    (12, 23), (23, 24), (23, 25), (25, 27), (24, 26), (26, 28),
 )  # fmt: skip
 VISIBLE = 0.6
 # Shares of the longer side of the subject's box
@@ -93,5 +93,5 @@ def _reaches(centre: Array, radius: float, box: Array) -> bool:
 def _distance(point: Array, a: Array, b: Array) -> float:
     """From a point to the segment between a and b."""
     along = b - a
-    share = np.clip((point - a) @ along / max(along @ along, 1e-9), 0, 1)
+    share = np.clip((point - a) @ along / max(float(along @ along), 1e-9), 0, 1)
     return float(np.hypot(*(a + share * along - point)))

@@ -58,7 +58,7 @@ class Sam:
         return embeddings.half().cpu()
 
     def _input(self, image: Image, view: View) -> Tensor:
-        """(3, side, side): the view scaled to the network's square, normalised, padded to the right and below."""
+        """(3, side, side): the view scaled to the network's square, normalised, padded right and below."""
         part = np.ascontiguousarray(image[view.region].transpose(2, 0, 1))
         pixels = torch.from_numpy(part).to(self.device).float()[None]
         width, height = view.shown

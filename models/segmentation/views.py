@@ -43,7 +43,8 @@ class View:
         margin = CONTEXT * max(box[2] - box[0], box[3] - box[1])
         low = np.clip(np.floor(box[:2] - margin), 0, np.array(picture) - 1).astype(int)
         high = np.clip(np.ceil(box[2:] + margin), low + 1, picture).astype(int)
-        return cls(int(low[0]), int(low[1]), *(int(n) for n in high - low), side, cells)
+        (x0, y0), (width, height) = low.tolist(), (high - low).tolist()
+        return cls(x0, y0, width, height, side, cells)
 
     @property
     def region(self) -> tuple[slice, slice]:
@@ -75,7 +76,7 @@ def coverage(logits: Map, view: View, shape: tuple[int, int]) -> Map:
     """The coverage of every pixel by what lies within a map's zero level.
 
     The level's distance from a pixel is the value there over the length of its gradient, to first order; the
-    coverage rises linearly over the width of an edge. So it does not depend on how steep the network's logits are.
+    coverage rises linearly over the width of an edge. So it does not depend on the logits' steepness.
 
     Args:
         logits: (cells, cells), positive inside.

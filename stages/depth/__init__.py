@@ -23,8 +23,8 @@ class DepthSettings(Settings):
     `file` is the user's own and goes before any engine. An npz: `depth` (T,h,w) in metres or `disparity`
     (T,h,w), the inverse depth of any scale and shift; 0, negative and non-finite values are unknown. Or a
     folder: PNGs of 16 bits, `png_scale` of whose steps are 1, or EXRs; `pictures` says which of the two they
-    hold. `model` is Depth Anything's of version 2; `weights` a folder with another one, or the name of one that
-    lies in Hugging Face's own cache.
+    hold. `model` is of Depth Anything V2; `weights` a folder with another one, or the name of one in Hugging
+    Face's own cache.
     """
 
     engine: Literal["auto", "none", "depth_anything"] = "auto"
@@ -45,9 +45,7 @@ class DepthSettings(Settings):
 
         found = try_to_load_from_cache(value, "config.json")
         if not isinstance(found, str):
-            raise ValueError(
-                "is neither a folder nor in Hugging Face's cache, and nothing is downloaded here"
-            )
+            raise ValueError("is neither a folder nor in Hugging Face's cache; nothing is downloaded")
         return Path(found).parent
 
 

@@ -1,7 +1,6 @@
 """The engine "depth_anything"."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 from models.depth.depth_anything import DepthAnything, load_depth_anything
@@ -27,10 +26,9 @@ def estimated_maps(work: Work) -> dict[str, Any]:
     batches = Batches(network.device, warnings.append, MOST)
 
     def maps() -> Iterator[Map]:
-        with closing(batches.map(frames.images(), network.estimate)) as estimates:
-            for index, values in enumerate(estimates):
-                yield values
-                work.progress(index + 1, len(frames))
+        for index, values in enumerate(batches.map(frames.images(), network.estimate)):
+            yield values
+            work.progress(index + 1, len(frames))
 
     written = write_maps(work.output / "depth.npz", network.kind, maps(), len(frames), compact=True)
     return {

@@ -16,7 +16,7 @@ CHANNELS = (
     "V",
     "Y",
     "R",
-)  # the first that a file has is used; the last part of a layer's name counts
+)  # the last part of a name; the first one found is used
 
 
 def read_exr(path: Path) -> NDArray[np.float32]:

@@ -74,7 +74,7 @@ def read_maps(path: Path, count: int) -> dict[str, Map]:
         return {}
     with np.load(path, allow_pickle=False) as data:
         found = {kind: data[kind] for kind in KINDS if kind in data}
-        scale = data["scale"] if "scale" in data else None
+        scale = data.get("scale")
     for kind, values in found.items():
         if values.ndim != 3 or len(values) != count:
             raise InputError(

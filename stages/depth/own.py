@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -68,7 +68,8 @@ def _read_pictures(files: list[Path], scale: float, frames: Frames) -> Iterator[
             _check_shape(file, values.shape, frames)
         elif values.shape != shape:
             raise InputError(
-                f"{file} is {values.shape[1]}x{values.shape[0]} pixels, {files[0].name} {shape[1]}x{shape[0]}.",
+                f"{file} is {values.shape[1]}x{values.shape[0]} pixels, {files[0].name} "
+                f"{shape[1]}x{shape[0]}.",
                 "All maps must have one size.",
             )
         shape = values.shape

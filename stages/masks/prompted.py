@@ -1,8 +1,7 @@
-"""The engine "sam": Segment Anything, prompted with what stage detect found, its masks chosen over the clip."""
+"""The engine "sam": Segment Anything, asked with what stage detect found, its masks chosen over the clip."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor
 from models.devices import Batches, choose_device
 from models.people import Landmarks
 from models.segmentation.choice import Candidates, Query, Settled, settle
-from models.segmentation.prompts import Prompt, make_prompt
+from models.segmentation.prompts import make_prompt
 from models.segmentation.sam import Sam, load_sam
 from models.segmentation.views import coverage
 from models.weights import how_to_get, require
@@ -22,7 +21,7 @@ from stages.frames import Frames
 from stages.masks import MasksSettings
 from stages.masks.drawing import Drawing, Mask, Subject, nobody
 
-Queries = Sequence[Query | None]
+Queries = Mapping[int, Query]  # by frame, where the subject is seen
 
 MOST = 16  # pictures at once: more are no faster even for the smallest network
 
@@ -32,20 +31,15 @@ def prompted_masks(work: Work, frames: Frames, subject: Subject) -> Drawing:
 
     What the network said of every frame is kept in the scratch folder, from where a stopped run goes on.
     """
-    sam, warnings = _load(work.settings), list[str]()
-    prompts = _prompts(work.inputs["detect"], subject)
-    if not any(prompts):
+    if not subject.valid.any():
         raise nobody()
-    size = (frames.width, frames.height)
-    queries = [Query(prompt, sam.view(prompt.box, size)) if prompt else None for prompt in prompts]
+    sam, warnings = _load(work.settings), list[str]()
+    queries = _queries(sam, work.inputs["detect"], frames, subject)
     memory = _Memory(work.scratch)
-    batches = Batches(sam.device, warnings.append, MOST)
-    _look(sam, frames, queries, memory, batches, work.progress)
+    _look(sam, frames, queries, memory, Batches(sam.device, warnings.append, MOST), work.progress)
 
     def redraw(index: int, hint: NDArray[np.float32]) -> Candidates:
-        query = queries[index]
-        assert query is not None
-        return sam.draw(memory.embedding(index), query.view, query.prompt, hint)
+        return sam.draw(memory.embedding(index), queries[index].view, queries[index].prompt, hint)
 
     settled = settle(queries, memory.candidates, redraw)
     facts = {
@@ -64,15 +58,16 @@ def _load(settings: MasksSettings) -> Sam:
     return load_sam(require(key), settings.model, device, f"{how_to_get(key)} --force")
 
 
-def _prompts(detect: Path, subject: Subject) -> list[Prompt | None]:
-    """What the network is asked in every frame, from what stage detect found; None where the subject is not seen."""
+def _queries(sam: Sam, detect: Path, frames: Frames, subject: Subject) -> Queries:
+    """What the network is asked, by frame, from what stage detect found."""
     landmarks, others = Landmarks.load(detect / "landmarks.npz"), _others(detect)
-    return [
-        make_prompt(box, landmarks.image[:, index], landmarks.valid[:, index], others(index))
-        if seen
-        else None
-        for index, (box, seen) in enumerate(zip(subject.boxes, subject.valid, strict=True))
-    ]
+    image, size = np.asarray(landmarks.image, np.float64), (frames.width, frames.height)
+    queries = {}
+    for index in map(int, np.flatnonzero(subject.valid)):
+        box = subject.boxes[index]
+        prompt = make_prompt(box, image[:, index], landmarks.valid[:, index], others(index))
+        queries[index] = Query(prompt, sam.view(box, size))
+    return queries
 
 
 def _others(detect: Path) -> Callable[[int], NDArray[np.float64]]:
@@ -88,29 +83,28 @@ def _look(
     sam: Sam, frames: Frames, queries: Queries, memory: "_Memory", batches: Batches, progress: Progress
 ) -> None:
     """Has the network look at every frame that it has not seen yet, and draw its masks."""
-    asked = [(index, query) for index, query in enumerate(queries) if query and index not in memory]
+    asked = [index for index in queries if index not in memory]
     done = len(frames) - len(asked)
 
-    def embed(batch: Sequence[tuple[int, Query]]) -> Tensor:
-        return sam.look([frames.image(index) for index, _ in batch], [query.view for _, query in batch])
+    def embed(batch: Sequence[int]) -> Tensor:
+        return sam.look([frames.image(i) for i in batch], [queries[i].view for i in batch])
 
-    with closing(batches.map(asked, embed)) as embeddings:
-        for (index, query), embedding in zip(asked, embeddings, strict=True):
-            memory.add(index, embedding, sam.draw(embedding, query.view, query.prompt))
-            done += 1
-            progress(done, 2 * len(frames), "looking at the pictures")
+    for index, embedding in zip(asked, batches.map(asked, embed), strict=True):
+        memory.add(index, embedding, sam.draw(embedding, queries[index].view, queries[index].prompt))
+        done += 1
+        progress(done, 2 * len(frames), "looking at the pictures")
 
 
 def _masks(frames: Frames, queries: Queries, memory: "_Memory", settled: Settled) -> Iterator[Mask]:
     shape = (frames.height, frames.width)
-    for index, query in enumerate(queries):
-        if query is None:
+    for index in range(len(frames)):
+        if index not in queries:
             yield np.zeros(shape, np.uint8)
             continue
         logits = settled.replaced.get(index)
         if logits is None:
             logits = memory.candidates(index).logits[settled.taken[index]]
-        yield np.round(255 * coverage(logits, query.view, shape)).astype(np.uint8)
+        yield np.round(255 * coverage(logits, queries[index].view, shape)).astype(np.uint8)
 
 
 class _Memory:
