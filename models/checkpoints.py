@@ -49,8 +49,7 @@ def read_tensors(path: Path, model: str, next_step: str) -> dict[str, Tensor]:
         raise
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path} holds objects other than tensors, which are not loaded; it is no file of {model}.",
-            next_step,
+            f"{path} is damaged, or holds objects other than tensors, which are not loaded.", next_step
         ) from error
     except Exception as error:  # torch, zipfile and pickle have many words for a damaged file
         raise InputError(f"{path} is damaged, cut off, or no file of weights at all.", next_step) from error

@@ -65,7 +65,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         path.write_bytes(pickle.dumps(content))
     else:
         torch.save(content, path)
-    with pytest.raises(InputError, match=r"trap\.pt holds objects other than tensors"):
+    with pytest.raises(InputError, match=r"trap\.pt is damaged, or holds objects other than tensors"):
         read_tensors(path, "a model", "")
     assert not mark.exists()
 

@@ -133,10 +133,12 @@ def test_empty_folder(inputs: dict[str, Path], call_stage: CallStage, tmp_path: 
     refuse(call_stage, inputs, tmp_path / "mine", "0 masks")
 
 
-def test_missing_folder_and_file_for_folder(
-    inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path
+@pytest.mark.parametrize(("name", "words"), [("nowhere", "does not exist"), ("mask.txt", "is not a video")])
+def test_neither_a_folder_nor_a_video(
+    inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path, name: str, words: str
 ) -> None:
-    refuse(call_stage, inputs, tmp_path / "nowhere", "not a readable folder")
+    (tmp_path / "mask.txt").write_text("white")
+    refuse(call_stage, inputs, tmp_path / name, words)
 
 
 def test_mask_that_is_no_picture(inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path) -> None:
     state = tiny_network().state_dict()
     state["image_encoder.pos_embed"] = torch.zeros(1, 16, 16, 24)
     torch.save(state, tmp_path / "sam_vit_l.pth")
-    with pytest.raises(InputError, match="image_encoder.pos_embed is 1x16x16x24 instead of 1x16x16x16"):
+    with pytest.raises(InputError, match=r"image_encoder\.pos_embed is 1x16x16x24 instead of 1x16x16x16"):
         load_sam(tmp_path / "sam_vit_l.pth", "vit_b", CPU, NEXT)
 
 
