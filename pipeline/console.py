@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from pipeline.chain import State, Step
 from pipeline.workspace import Manifest
 
-_QUIET_SECONDS = 30.0  # between two plain lines about the same stage
+QUIET_SECONDS = 30.0  # between two plain lines about the same stage
 _WIDE = 200  # characters; no table is wider
 _TELLING = 0.05  # share of the work before which its speed says nothing about the rest
 
@@ -114,7 +114,7 @@ class Lines:
 
     def progress(self, step: Step, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
-        if now - self._told < _QUIET_SECONDS or not 0 < done < total:
+        if now - self._told < QUIET_SECONDS or not 0 < done < total:
             return
         self._told = now
         left = duration((now - self._began) * (total - done) / done)

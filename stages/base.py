@@ -62,8 +62,9 @@ class Stage:
         run: does the work; returns the facts worth showing (JSON-able), kept in the manifest as `summary`.
         engine: from its settings to the name of the engine that will run ("auto" resolved).
         title: what a person reads while it runs.
-        real: from its settings to the engine that runs a network with weights to be downloaded; None where
-            the user's own file takes every engine's place. The weights' hash is part of the fingerprint.
+        real: from its settings to the engine that runs a network with weights to be downloaded, where the
+            stage has one; it gives None where the user's own file takes every engine's place. The weights'
+            hash is part of the fingerprint.
     """
 
     name: str
@@ -73,9 +74,9 @@ class Stage:
     run: Callable[[Work], dict[str, Any]]
     engine: Callable[[Any], str]
     title: str
-    real: Callable[[Any], RealEngine | None] = lambda settings: None
+    real: Callable[[Any], RealEngine | None] | None = None
 
     def real_engine(self, settings: Settings) -> RealEngine | None:
         """The real engine, if it is the one that will run."""
-        real = self.real(settings)
+        real = self.real(settings) if self.real else None
         return real if real is not None and self.engine(settings) == real.name else None

@@ -26,7 +26,7 @@ class RealEngine:
 
 
 def lack(engine: RealEngine) -> Lack | None:
-    """The first thing that the engine needs and that is not here, its `mend` a command; None where it can run."""
+    """The first thing that the engine lacks here, its `mend` a command; None where it can run."""
     missing = [package for package in engine.packages if util.find_spec(package) is None]
     if missing:
         return Lack(f"{', '.join(missing)} not installed", SYNC)

@@ -53,7 +53,7 @@ def find(key: str) -> Path | None:
         KeyError: the table has no such row.
     """
     row = TABLE[key]
-    files = _record(row)
+    files = recorded(row)
     home = folder() / row.key
     if files is None or any(_size(home / name) != file.size for name, file in files.items()):
         return None
@@ -97,7 +97,7 @@ def content_hash(key: str) -> str:
     """
     require(key)
     row = TABLE[key]
-    files = dict(_record(row) or {})
+    files = dict(recorded(row) or {})
     home = folder() / key
     try:
         touched = [n for n, file in files.items() if (home / n).stat().st_mtime_ns != file.mtime_ns]
@@ -167,7 +167,7 @@ def _write_record(home: Path, files: Mapping[str, File], source: str | None = No
     partial.replace(home / RECORD)
 
 
-def _record(row: Weights) -> dict[str, File] | None:
+def recorded(row: Weights) -> dict[str, File] | None:
     """The files of a row as they were put into the cache; None where there is no whole record."""
     files = _json(folder() / row.key / RECORD).get("files")
     try:

@@ -12,12 +12,6 @@ from models.weights.cache import installing, recorded_source
 from tests.made_up_weights import install
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def test_nothing_is_found_on_a_new_machine(cache: Path) -> None:
     assert [key for key in TABLE if weights.find(key)] == []
     assert not cache.exists()
