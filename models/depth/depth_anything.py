@@ -79,11 +79,16 @@ def load_depth_anything(folder: Path, device: torch.device, next_step: str = "")
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         load: Any = DepthAnythingForDepthEstimation.from_pretrained
         network, facts = load(
-            folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-    if lacking := sorted(facts["missing_keys"]):
-        named = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")
-        raise InputError(f"{folder}: {len(lacking)} tensors are missing ({named}).", next_step)
+            folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )  # fmt: skip
+    for what, names in (
+        ("are missing", facts["missing_keys"]),
+        ("have another shape", [name for name, *_ in facts["mismatched_keys"]]),
+    ):
+        if names:
+            named = ", ".join(sorted(names)[:NAMED]) + (", ..." if len(names) > NAMED else "")
+            raise InputError(f"{folder}: {len(names)} of the network's tensors {what} ({named}).", next_step)
     return DepthAnything(network, processor, device)
 
 

@@ -37,18 +37,16 @@ def read_exr(path: Path) -> NDArray[np.float32]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
     try:
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            OpenEXR.File(str(path), separate_channels=True) as file,
-        ):
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints warnings
+            file = OpenEXR.File(str(path), separate_channels=True)
             channels: dict[str, Any] = file.channels()
-            found = {name.split(".")[-1].upper(): channel for name, channel in channels.items()}
-            pixels = next((found[name].pixels for name in CHANNELS if name in found), None)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{path} is damaged, or no EXR file.", "Write it again.") from error
-    if pixels is None:
+    found = {name.split(".")[-1].upper(): channel for name, channel in channels.items()}
+    channel = next((found[name] for name in CHANNELS if name in found), None)
+    if channel is None:
         raise InputError(
             f"{path} has no depth channel but {', '.join(channels)}.",
             "Name the channel Z (or depth, V, Y, R).",
         )
-    return np.asarray(pixels, np.float32)
+    return np.asarray(channel.pixels, np.float32)
