@@ -183,7 +183,7 @@ def test_an_exr_that_is_damaged(frames: Path, call_stage: CallStage, tmp_path: P
         path.write_text("deep")
     else:
         write_exr(path, {"normal.X": ramp(0)})
-    words = "has no depth channel but normal.X" if damage == "channel" else "d_2.exr is damaged, or no EXR file"
+    words = "has no depth channel but normal.X" if damage == "channel" else "is damaged, or no EXR file"
     refuse(call_stage, frames, mine, words)
 
 
