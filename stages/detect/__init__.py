@@ -54,7 +54,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="detect",
-    version=3,
+    version=4,
     needs=("frames",),
     settings=DetectSettings,
     run=run,
