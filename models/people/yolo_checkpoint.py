@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.body.stub_pickle import Refused, Stub
+from models.stub_pickle import Refused, Stub
 from models.errors import InputError
 
 NEXT_STEP = "Get one with: hsplat-pipeline weights fetch yolo11n"
