@@ -37,7 +37,7 @@ class DepthAnything:
         self.kind = KINDS[network.config.depth_estimation_type]
         self.device = device
         self._dtype = torch.float16 if device.type == "cuda" else torch.float32
-        self._network = network.to(device, self._dtype).eval()
+        self.module = network.to(device, self._dtype).eval()
         self._processor = processor
 
     @torch.inference_mode()
@@ -52,7 +52,7 @@ class DepthAnything:
         """
         batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
         inputs = self._processor(images=batch, return_tensors="pt", device=self.device)
-        maps = self._network(inputs["pixel_values"].to(self._dtype)).predicted_depth.float()
+        maps = self.module(inputs["pixel_values"].to(self._dtype)).predicted_depth.float()
         size = batch.shape[-2:]
         if maps.shape[-2] > size[0]:
             maps = F.interpolate(maps[:, None], size, mode="bilinear", antialias=True)[:, 0]

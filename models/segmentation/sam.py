@@ -37,13 +37,13 @@ class Sam:
     """
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self._network: Any = network.to(device).eval()
+        self.module: Any = network.to(device).eval()
         self.device = device
 
     def view(self, box: NDArray[np.float64], picture: tuple[int, int]) -> View:
         """What the network is to see of a picture (width, height) for the person in a box."""
-        cells = self._network.prompt_encoder.mask_input_size[0]
-        return View.around(box, picture, self._network.image_encoder.img_size, cells)
+        cells = self.module.prompt_encoder.mask_input_size[0]
+        return View.around(box, picture, self.module.image_encoder.img_size, cells)
 
     @torch.inference_mode()
     def look(self, images: Sequence[Image], views: Sequence[View]) -> Tensor:
@@ -54,7 +54,7 @@ class Sam:
         """
         batch = torch.stack([self._input(image, view) for image, view in zip(images, views, strict=True)])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            embeddings = self._network.image_encoder(batch)
+            embeddings = self.module.image_encoder(batch)
         return embeddings.half().cpu()
 
     def _input(self, image: Image, view: View) -> Tensor:
@@ -63,7 +63,7 @@ class Sam:
         pixels = torch.from_numpy(part).to(self.device).float()[None]
         width, height = view.shown
         scaled = F.interpolate(pixels, (height, width), mode="bilinear", antialias=True, align_corners=False)
-        return self._network.preprocess(scaled[0])
+        return self.module.preprocess(scaled[0])
 
     @torch.inference_mode()
     def draw(self, embedding: Tensor, view: View, prompt: Prompt, hint: Map | None = None) -> Candidates:
@@ -74,14 +74,14 @@ class Sam:
             hint: (n, n) logits of about what is meant, on the view's cells; then one mask is drawn instead of
                 three.
         """
-        sparse, dense = self._network.prompt_encoder(
+        sparse, dense = self.module.prompt_encoder(
             points=self._points(view, prompt),
             boxes=self._placed(view, prompt.box.reshape(2, 2)).reshape(1, 4),
             masks=None if hint is None else torch.from_numpy(hint)[None, None].to(self.device),
         )
-        logits, scores = self._network.mask_decoder(
+        logits, scores = self.module.mask_decoder(
             image_embeddings=embedding[None].to(self.device, torch.float32),
-            image_pe=self._network.prompt_encoder.get_dense_pe(),
+            image_pe=self.module.prompt_encoder.get_dense_pe(),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
             multimask_output=hint is None,

@@ -44,7 +44,7 @@ def install_yolo(patch: pytest.MonkeyPatch, boxes: NDArray[np.float64]) -> None:
     from models.people import yolo
 
     torch.manual_seed(0)
-    network = yolo._ultralytics().nn.tasks.DetectionModel("yolo11n.yaml", nc=1, verbose=False)
+    network = yolo.quiet_ultralytics().nn.tasks.DetectionModel("yolo11n.yaml", nc=1, verbose=False)
     network.names = {0: "person"}
     install("yolo11n", saved({"model": network.half()}))
     find, waiting = yolo.Yolo.find, iter(boxes)

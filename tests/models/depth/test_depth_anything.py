@@ -76,7 +76,7 @@ def test_the_kind_is_the_checkpoints(tmp_path: Path, kind: str, name: str) -> No
 
 def test_values_that_are_no_numbers_are_unknown(folder: Path) -> None:
     network = load(folder)
-    torch.nn.init.constant_(network._network.head.conv3.bias, torch.nan)
+    torch.nn.init.constant_(network.module.head.conv3.bias, torch.nan)
     assert not network.estimate(pictures(1)).any()
 
 

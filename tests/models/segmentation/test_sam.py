@@ -53,7 +53,7 @@ def test_masks_are_those_of_the_authors_predictor(sam: Sam, points: int) -> None
     (embedding,) = sam.look([image], [view])
     found = sam.draw(embedding, view, asked)
 
-    predictor = segment_anything.SamPredictor(sam._network)
+    predictor = segment_anything.SamPredictor(sam.module)
     predictor.set_image(image)
     _, scores, logits = predictor.predict(
         point_coords=asked.points - 0.5 if points else None,  # pixels have whole numbers there
@@ -72,7 +72,7 @@ def test_the_hint_is_the_authors_mask_input(sam: Sam) -> None:
     found = sam.draw(embedding, view, asked, hint)
     assert found.logits.shape == (1, 64, 64)
 
-    predictor = segment_anything.SamPredictor(sam._network)
+    predictor = segment_anything.SamPredictor(sam.module)
     predictor.set_image(image)
     _, _, logits = predictor.predict(
         asked.points - 0.5, asked.on_subject.astype(int), asked.box - 0.5, hint[None], multimask_output=False
