@@ -21,6 +21,7 @@ import stages
 from models.errors import HsplatError
 from models.weights.download import Progress
 from pipeline import config, console, rendering, weights
+from pipeline.bodies import body_file
 from pipeline.console import say
 from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
@@ -62,14 +63,21 @@ def run(
         typer.Option("--set", metavar="KEY=VALUE", help="One key, such as frames.fps=10; repeatable."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    poses: Annotated[Path | None, typer.Option(help="Poses of your own estimator, npz.")] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="Poses of your own: npz, or of 4D-Humans, WHAM, GVHMR or TRAM.")
+    ] = None,
     masks: Annotated[Path | None, typer.Option(help="Your own masks: a folder or a video.")] = None,
     depth: Annotated[
         Path | None, typer.Option(help="Your own depth: npz, or a folder of PNGs or EXRs.")
     ] = None,
     person: Annotated[int | None, typer.Option(help="Whom to follow, by the number in tracks.json.")] = None,
     height: Annotated[float | None, typer.Option(help="The person's height in metres.")] = None,
-    body: Annotated[Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.")] = None,
+    body: Annotated[
+        Path | None,
+        typer.Option(
+            help="SMPL's own body: your file, or neutral, male or female once `weights add` has it."
+        ),
+    ] = None,
     focal: Annotated[
         float | None, typer.Option(help="The camera's focal length in pixels of the video.")
     ] = None,
@@ -134,13 +142,14 @@ def evaluate(
         ),
     ] = None,
     body: Annotated[
-        Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.", show_default="the run's")
+        Path | None,
+        typer.Option(help="SMPL's own body: a file, neutral, male or female.", show_default="the run's"),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """Compare a finished workspace's motion and avatar with the truth."""
-    options = {"novel": novel, "novel_pose": novel_pose, "body": body}
     with _failures_told(debug):
+        options = {"novel": novel, "novel_pose": novel_pose, "body": body_file(body) if body else None}
         facts = evaluate_workspace(
             Workspace(workspace),
             absolute(truth),
