@@ -66,8 +66,10 @@ def run(
     poses: Annotated[
         Path | None, typer.Option(help="Poses of your own: npz, or of 4D-Humans, WHAM, GVHMR or TRAM.")
     ] = None,
-    masks: Annotated[Path | None, typer.Option(help="A folder with your own masks.")] = None,
-    depth: Annotated[Path | None, typer.Option(help="Depth of your own, npz.")] = None,
+    masks: Annotated[Path | None, typer.Option(help="Your own masks: a folder or a video.")] = None,
+    depth: Annotated[
+        Path | None, typer.Option(help="Your own depth: npz, or a folder of PNGs or EXRs.")
+    ] = None,
     person: Annotated[int | None, typer.Option(help="Whom to follow, by the number in tracks.json.")] = None,
     height: Annotated[float | None, typer.Option(help="The person's height in metres.")] = None,
     body: Annotated[

@@ -32,7 +32,7 @@ PRESETS = resources.files("configs")
 OPTIONS: dict[str, tuple[str, ...]] = {
     "device": ("detect.device", "poses.device", "masks.device", "depth.device", "optimize.device"),
     "poses": ("poses.file",),
-    "masks": ("masks.folder",),
+    "masks": ("masks.file",),
     "depth": ("depth.file",),
     "person": ("detect.person",),
     "height": ("poses.height", "optimize.height"),

@@ -124,7 +124,7 @@ def test_a_run_fetches_nothing_for_engines_that_are_not_wanted(
     publish("sam_vit_b")
     own = video.parent / "masks"
     own.mkdir()
-    for option in ("masks.engine=embedded", f"masks.folder={own}"):
+    for option in ("masks.engine=embedded", f"masks.file={own}"):
         assert call("run", video, "--until", "frames", "--fetch-weights", "--set", option) == 0
     assert site.asked == []
 
@@ -154,9 +154,3 @@ def test_progress_on_terminals_and_in_files(terminal: bool, monkeypatch: pytest.
     shown = text.getvalue()
     assert "SAM ViT-B" in shown and "verifying" in shown
     assert ("4.0/4.0 MiB" if terminal else "downloading, 1 MiB of 4 MiB") in shown
-
-
-def test_a_body_that_is_not_there_ends_the_run(call: Call, video: Path, capsys: Output) -> None:
-    assert call("run", video, "--body", "smpl_male") == 2
-    told = capsys.readouterr().err
-    assert "SMPL, male are not on this machine" in told and "smpl.is.tue.mpg.de" in told
