@@ -97,10 +97,7 @@ class Clip:
 
     def pelvis(self, index: int) -> NDArray[np.float64]:
         """(3,) the refined pelvis, camera space."""
-        joints = self.refined.joints
-        if joints is not None:
-            return np.asarray(joints[index, 0], np.float64)
-        return np.asarray(self.refined.trans[index] + self.avatar.rest_joints[0].numpy(), np.float64)
+        return np.asarray(self.refined.pelvis(self.avatar.rest_joints[0])[index])
 
     def render(
         self, index: int, K: Array, width: int, height: int, T_cam_world: Array | None = None
