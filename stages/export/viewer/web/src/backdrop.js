@@ -28,8 +28,23 @@ export class Backdrop {
     this.shown = null;
   }
 
-  /** Puts the screen where a camera of these intrinsics at the origin sees the whole picture, so far away. */
-  place([fx, fy, cx, cy], distance) {
+  /**
+   * Shows the picture of a frame as soon as it is decoded; until then the one before.
+   * The screen stands so far away, where a camera [fx, fy, cx, cy] at the origin sees the whole picture.
+   */
+  show(frame, camera, distance) {
+    this.#place(camera, distance);
+    for (let i = 0; i <= AHEAD; i++) this.#want((frame + i) % this.pictures.length);
+    const picture = this.decoded.get(frame);
+    if (picture && this.shown !== frame) {
+      this.texture.image = picture;
+      this.texture.needsUpdate = true;
+      this.shown = frame;
+    }
+    this.object.visible = this.shown !== null;
+  }
+
+  #place([fx, fy, cx, cy], distance) {
     const [width, height] = this.size;
     const corners = [[0, 0], [width, 0], [width, height], [0, height]];
     const position = this.geometry.getAttribute("position");
@@ -37,16 +52,6 @@ export class Backdrop {
       position.setXYZ(i, ((x - cx) / fx) * distance, ((y - cy) / fy) * distance, distance);
     });
     position.needsUpdate = true;
-  }
-
-  /** Shows the picture of a frame as soon as it is decoded; until then the one before. */
-  show(frame) {
-    for (let i = 0; i <= AHEAD; i++) this.#want((frame + AHEAD - i) % this.pictures.length);
-    const picture = this.decoded.get(frame);
-    if (!picture || this.shown === frame) return;
-    this.texture.image = picture;
-    this.texture.needsUpdate = true;
-    this.shown = frame;
   }
 
   #want(frame) {

@@ -87,6 +87,7 @@ export function connect(viewer, document) {
     element("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
     element("play").classList.toggle("playing", player.playing);
     line.value = player.frame;
+    element("floor").disabled = video;
     element("now").textContent = `${player.frame + 1} / ${clip.frames} · ${(player.frame / clip.fps).toFixed(2)} s`;
     element("guessed").hidden = viewer.seen;
   });

@@ -40,6 +40,7 @@ export class Viewer {
     });
     this.screen = BEHIND + Math.max(...clip.valid.map((_, frame) => this.#pelvisAt("refined", frame)[2]));
     new ResizeObserver(() => this.request()).observe(canvas);
+    canvas.addEventListener("webglcontextrestored", () => this.request());
     this.draw();
     this.openedAfter = performance.now(); // milliseconds since the page was asked for
   }
@@ -88,13 +89,10 @@ export class Viewer {
     transformsAt(this.clip.motions[motion], frame, playing && !video ? time - frame : 0, this.joints);
     this.#resize(moving);
     const settling = this.view.update(seconds, transformed(this.joints, this.clip.pelvis));
-    this.backdrop.object.visible = video;
     this.floor.visible = floor && !video;
     this.body.object.visible = body;
-    if (video) {
-      this.backdrop.place(this.clip.cameras[motion], this.screen);
-      this.backdrop.show(frame);
-    }
+    this.backdrop.object.visible = video;
+    if (video) this.backdrop.show(frame, this.clip.cameras[motion], this.screen);
     this.splats.prepare(this.view.camera);
     this.renderer.render(this.scene, this.view.camera);
     return settling;
@@ -121,14 +119,14 @@ export class Viewer {
   #tick(now) {
     this.#wanted = false;
     const seconds = this.#before === null ? 0 : (now - this.#before) / 1000;
-    const going = this.#before !== null; // several pictures in a row
+    const going = this.#before !== null; // one of several pictures in a row
     if (going) this.resolution.note(seconds);
     this.player.advance(Math.min(seconds, 0.5));
-    const moving = this.draw(seconds, going) || this.player.playing;
+    const again = this.draw(seconds, going) || this.player.playing;
     this.#listeners.forEach((listener) => listener());
-    this.#before = moving || going && this.#wanted ? now : null;
+    this.#before = again ? now : null;
     // What was drawn coarsely while it moved is drawn once more at rest.
-    if (moving || going) this.request();
+    if (again || going) this.request();
   }
 
   #resize(moving) {
