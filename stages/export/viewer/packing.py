@@ -1,4 +1,4 @@
-"""An avatar and its motions as the arrays that the viewer's shaders read: little-endian, some of them quantised."""
+"""An avatar and its motions as the arrays that the viewer reads: little-endian, some of them quantised."""
 
 import base64
 from collections.abc import Mapping
@@ -59,8 +59,8 @@ def pack_gaussians(avatar: Avatar) -> tuple[Array, Array]:
 
 
 def strongest(weights: Array) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The strongest `INFLUENCES` of skinning weights (N,J): joints (N,4), the strongest first, and their shares
-    (N,4) in 255ths, scaled to a sum of exactly 255."""
+    """The strongest `INFLUENCES` of skinning weights (N,J): joints (N,4), the strongest first, and their
+    shares (N,4) in 255ths, scaled to a sum of exactly 255."""
     joints = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
     kept = np.take_along_axis(weights, joints, 1).astype(np.float64)
     exact = 255 * kept / kept.sum(1, keepdims=True)
@@ -87,8 +87,8 @@ def joint_transforms(avatar: Avatar, motion: Motion) -> NDArray[np.float32]:
 
 
 def body_arrays(avatar: Avatar, body: BodyModel) -> dict[str, Array]:
-    """The surface of the avatar's body in its rest pose: `vertices` (V,3) metres, `faces` (3F,), and the vertices'
-    `vertex_joints` and `vertex_shares` (V,4) as `strongest` gives them."""
+    """The surface of the avatar's body in its rest pose: `vertices` (V,3) metres, `faces` (3F,), and the
+    vertices' `vertex_joints` and `vertex_shares` (V,4) as `strongest` gives them."""
     vertices = body.shape(avatar.betas)[0].numpy()
     joints, shares = strongest(body.weights.numpy())
     return {

@@ -1,4 +1,4 @@
-"""A clip whose avatar shows everything that can go wrong: flat Gaussians of all directions, colours and opacities."""
+"""A clip whose avatar shows what can go wrong: flat Gaussians of all directions, colours, opacities."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -50,9 +50,9 @@ def test_an_avatar_without_any_gaussian_is_packed_as_none(avatar: Avatar) -> Non
 
 
 def test_one_gaussian_has_a_box_without_extent(avatar: Avatar) -> None:
-    one = {name: getattr(avatar, name)[:1] for name in ("means", "quaternions", "log_scales", "opacity_logits")}
+    names = ("means", "quaternions", "log_scales", "opacity_logits", "colors", "weights")
     packed, (low, high) = pack_gaussians(
-        replace(avatar, **one, colors=avatar.colors[:1], weights=avatar.weights[:1])
+        replace(avatar, **{name: getattr(avatar, name)[:1] for name in names})
     )
     assert packed["position"].tolist() == [[0, 0, 0]]
     assert low.tolist() == high.tolist() == avatar.means[0].tolist()

@@ -20,6 +20,7 @@ export class View {
     this.free = false;
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.enableDamping = true;
+    this.controls.dampingFactor = 0.15;
     this.controls.minDistance = 0.2;
     this.controls.maxDistance = 40;
     this.controls.addEventListener("start", () => this.free && this.#follow());
