@@ -74,15 +74,12 @@ def strongest(weights: Array) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 def joint_transforms(avatar: Avatar, motion: Motion) -> NDArray[np.float32]:
     """(T,24,3,4) of the avatar's joints, from its rest pose to the motion's camera space.
 
-    The pelvis is where the motion has it (`joints`), whatever shape the motion's body has.
+    The pelvis is where the motion has its own, whatever shape the motion's body has.
     """
     rotations = axis_angle_to_matrix(torch.from_numpy(motion.poses).reshape(len(motion), -1, 3))
     transforms = forward_kinematics(rotations, avatar.rest_joints, avatar.parents.tolist())[0].numpy()
-    shift = motion.trans
-    if motion.joints is not None:
-        shift = motion.joints[:, 0] - avatar.rest_joints[0].numpy()
     moved = transforms[:, :, :3].astype(np.float32)
-    moved[..., 3] += shift[:, None]
+    moved[..., 3] += avatar.trans_for(motion).numpy()[:, None]
     return moved
 
 

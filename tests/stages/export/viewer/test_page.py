@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.body import Motion, retarget
+from models.cameras import Camera
 from models.metrics import iou, psnr
 from stages.export.clip import Clip, render_avatar
 from stages.export.viewer import write_viewer
@@ -53,11 +54,9 @@ def picture(page: "Page") -> tuple[Array, Array]:
 
 def rendered(page: "Page", clip: Clip, motion: Motion, frame: int) -> tuple[Array, Array]:
     """The same by our own renderer, for the camera that the page has."""
-    camera = page.evaluate("viewer.camera()")
-    assert motion.joints is not None
-    trans = motion.joints[frame, 0] - clip.avatar.rest_joints[0].numpy()
-    K, T = np.array(camera["K"]), np.array(camera["T_cam_world"])
-    return render_avatar(clip.avatar, motion.poses[frame], trans, K, camera["width"], camera["height"], T)
+    seen = page.evaluate("viewer.camera()")
+    camera = Camera(seen["K"], seen["width"], seen["height"], seen["T_cam_world"])
+    return render_avatar(clip.avatar, motion.poses[frame], clip.avatar.trans_for(motion)[frame], camera)
 
 
 def agreement(ours: tuple[Array, Array], theirs: tuple[Array, Array]) -> tuple[float, float]:
