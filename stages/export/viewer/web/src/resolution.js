@@ -3,6 +3,7 @@
 const MOST_PIXELS = 2.5e6;
 const LONGEST = 1 / 30; // seconds a picture
 const PATIENCE = 6; // pictures
+const STEP = 0.8;
 const COARSEST = 0.35;
 
 export class Resolution {
@@ -13,7 +14,13 @@ export class Resolution {
   note(seconds) {
     this.#late = seconds > 1.1 * LONGEST ? this.#late + 1 : 0;
     if (this.#late < PATIENCE) return;
-    this.#scale = Math.max(COARSEST, 0.8 * this.#scale);
+    this.#scale = Math.max(COARSEST, STEP * this.#scale);
+    this.#late = 0;
+  }
+
+  /** Told that a movement has ended: the next one may be drawn a step finer. */
+  rest() {
+    this.#scale = Math.min(1, this.#scale / STEP);
     this.#late = 0;
   }
 

@@ -1,27 +1,24 @@
 /** The avatar: posed and projected in the vertex shader as models/avatar/posing.py and models/rasterizer define it. */
 
 import {
-  CustomBlending, DataTexture, DynamicDrawUsage, GLSL3, InstancedBufferAttribute, InstancedBufferGeometry, Float32BufferAttribute,
-  Mesh, OneFactor, OneMinusSrcAlphaFactor, RGBAIntegerFormat, RawShaderMaterial, Sphere, UnsignedIntType, Vector2, Vector3, Vector4,
+  BufferAttribute, BufferGeometry, CustomBlending, DataTexture, GLSL3, Mesh, OneFactor, OneMinusSrcAlphaFactor, RGBAIntegerFormat,
+  RawShaderMaterial, RedIntegerFormat, Sphere, UnsignedIntType, Vector2, Vector3, Vector4,
 } from "three";
 import { SKINNING } from "./skinning.js";
 import { Sorter } from "./sorting.js";
 
-const TEXELS = 2048; // a row of the texture
-const WORDS_PER_TEXEL = 4;
+const TEXELS = 2048; // a row of a texture
 
 const VERTEX = /* glsl */ `
 precision highp float;
 precision highp int;
 precision highp usampler2D;
 
-uniform usampler2D gaussians;
+uniform usampler2D gaussians, order; // two texels a Gaussian, and their numbers as they are drawn
 uniform mat4 viewMatrix;
 uniform vec3 low, span; // the box of the centres
 uniform vec4 intrinsics; // fx, fy, cx, cy
 uniform vec2 size; // of the picture, pixels
-in vec2 corner;
-in uint order;
 out vec2 deviations; // from the centre, in standard deviations
 flat out vec4 color;
 
@@ -29,6 +26,10 @@ const float NEAR = 0.01, BLUR = 0.3, MIN_ALPHA = 1.0 / 255.0;
 ${SKINNING}
 uvec4 octets(uint word) {
   return (uvec4(word) >> uvec4(0, 8, 16, 24)) & 255u;
+}
+
+ivec2 place(int texel) {
+  return ivec2(texel % ${TEXELS}, texel / ${TEXELS});
 }
 
 mat3 turned(vec4 q) { // wxyz
@@ -41,9 +42,8 @@ mat3 turned(vec4 q) { // wxyz
 
 void main() {
   gl_Position = vec4(0.0, 0.0, 2.0, 1.0); // nowhere
-  int texel = 2 * int(order);
-  ivec2 place = ivec2(texel % ${TEXELS}, texel / ${TEXELS});
-  uvec4 first = texelFetch(gaussians, place, 0), second = texelFetch(gaussians, place + ivec2(1, 0), 0);
+  int texel = 2 * int(texelFetch(order, place(gl_VertexID / 4), 0).x);
+  uvec4 first = texelFetch(gaussians, place(texel), 0), second = texelFetch(gaussians, place(texel + 1), 0);
   vec3 center = low + span * vec3(unpackUnorm2x16(first.x), unpackUnorm2x16(first.y).x);
   vec3 scales = vec3(unpackHalf2x16(second.x), unpackHalf2x16(first.y).y);
   vec4 quaternion = normalize(vec4(unpackSnorm2x16(first.z), unpackSnorm2x16(first.w)));
@@ -66,6 +66,7 @@ void main() {
 
   // Any square root of the covariance carries the circle where alpha falls below MIN_ALPHA into the ellipse.
   float xx = sqrt(covariance[0][0]), xy = covariance[0][1] / xx, yy = sqrt(covariance[1][1] - xy * xy);
+  vec2 corner = vec2(gl_VertexID & 1, gl_VertexID >> 1 & 1) * 2.0 - 1.0;
   deviations = corner * sqrt(2.0 * log(color.a / MIN_ALPHA));
   vec2 pixel = focal * ray + intrinsics.zw + mat2(xx, xy, 0, yy) * deviations;
   gl_Position = vec4(2.0 * pixel.x / size.x - 1.0, 1.0 - 2.0 * pixel.y / size.y, 0.0, 1.0);
@@ -90,16 +91,11 @@ export class Splats {
   constructor({ words, count, box }, joints) {
     this.sorter = new Sorter(words, count, box);
     this.joints = joints;
-    const geometry = new InstancedBufferGeometry();
-    geometry.setAttribute("corner", new Float32BufferAttribute([-1, -1, 1, -1, 1, 1, -1, 1], 2));
-    geometry.setIndex([0, 2, 1, 0, 3, 2]); // front faces once y points down
-    this.order = new InstancedBufferAttribute(new Uint32Array(count), 1).setUsage(DynamicDrawUsage);
-    geometry.setAttribute("order", this.order);
-    geometry.instanceCount = count;
-    geometry.boundingSphere = new Sphere(); // nothing to compute one from, and nothing asks for it
+    this.order = texture(count, 1);
     const [low, high] = box.map((corner) => new Vector3(...corner));
     this.uniforms = {
-      gaussians: { value: texture(words) },
+      gaussians: { value: texture(2 * count, 4, words) },
+      order: { value: this.order },
       joints: { value: joints },
       low: { value: low },
       span: { value: high.clone().sub(low) },
@@ -118,7 +114,7 @@ export class Splats {
       blendSrc: OneFactor,
       blendDst: OneMinusSrcAlphaFactor,
     });
-    this.object = new Mesh(geometry, material);
+    this.object = new Mesh(quads(count), material);
     this.object.frustumCulled = false;
   }
 
@@ -127,17 +123,30 @@ export class Splats {
     const { fx, fy, cx, cy, width, height } = camera.intrinsics;
     this.uniforms.intrinsics.value.set(fx, fy, cx, cy);
     this.uniforms.size.value.set(width, height);
-    this.sorter.sort(this.joints, camera.direction(), this.order.array);
+    this.sorter.sort(this.joints, camera.direction(), this.order.image.data);
     this.order.needsUpdate = true;
   }
 }
 
-function texture(words) {
-  const height = Math.max(1, Math.ceil(words.length / WORDS_PER_TEXEL / TEXELS));
-  const padded = new Uint32Array(WORDS_PER_TEXEL * TEXELS * height);
-  padded.set(words);
-  const result = new DataTexture(padded, TEXELS, height, RGBAIntegerFormat, UnsignedIntType);
-  result.internalFormat = "RGBA32UI";
+/**
+ * Four corners each, that the shader puts in their places, in one call for all: thousands of instances of so little
+ * would keep a GPU half idle, and a software renderer busy with nothing else.
+ */
+function quads(count) {
+  const index = new Uint32Array(6 * count);
+  for (let i = 0; i < count; i++) index.set([4 * i, 4 * i + 2, 4 * i + 1, 4 * i + 1, 4 * i + 2, 4 * i + 3], 6 * i);
+  const geometry = new BufferGeometry().setIndex(new BufferAttribute(index, 1));
+  geometry.boundingSphere = new Sphere(); // nothing to compute one from, and nothing asks for it
+  return geometry;
+}
+
+/** So many texels of one or four unsigned integers, filled with `words`. */
+function texture(count, channels, words = []) {
+  const rows = Math.max(1, Math.ceil(count / TEXELS));
+  const data = new Uint32Array(channels * TEXELS * rows);
+  data.set(words);
+  const result = new DataTexture(data, TEXELS, rows, channels === 1 ? RedIntegerFormat : RGBAIntegerFormat, UnsignedIntType);
+  result.internalFormat = channels === 1 ? "R32UI" : "RGBA32UI";
   result.needsUpdate = true;
   return result;
 }

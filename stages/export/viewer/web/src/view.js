@@ -5,7 +5,8 @@ import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import { PinholeCamera, fitted } from "./camera.js";
 
 const CLIP_CAMERA = new Quaternion(1, 0, 0, 0); // three.js's cameras look along -z with y up
-const SETTLING = 0.35; // seconds until a camera that was let go looks at the person
+const SETTLING = 0.35; // seconds until a camera that was let go has the person in its middle
+const BACK = 1.2; // of the clip's distance, for there the person's middle need not be the picture's
 const NO_TURN = new Quaternion();
 
 export class View {
@@ -17,6 +18,7 @@ export class View {
     this.pelvis = new Vector3(0, 0, 1);
     this.aimed = this.pelvis.clone(); // the pelvis when the target was last moved along with it
     this.aside = new Quaternion(); // what is left of the turn between where one looked and the target
+    this.centred = 0; // from 0, the clip's principal point, to 1, the canvas' middle
     this.free = false;
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.enableDamping = true;
@@ -34,6 +36,7 @@ export class View {
   /** Back to the clip's camera. */
   toClip() {
     this.free = false;
+    this.centred = 0;
     this.camera.position.set(0, 0, 0);
     this.camera.quaternion.copy(CLIP_CAMERA);
     this.aside.identity();
@@ -42,11 +45,12 @@ export class View {
   /** To the clip's camera moved about the person by an angle in radians: 0 the front of one who faces it, then their left. */
   toSide(angle) {
     this.free = true;
+    this.centred = 1;
     this.aside.identity();
     this.controls.target.copy(this.pelvis);
     this.aimed.copy(this.pelvis);
     const away = new Vector3().sub(this.pelvis).applyAxisAngle(this.up, angle);
-    this.camera.position.copy(this.pelvis).add(away);
+    this.camera.position.copy(this.pelvis).addScaledVector(away, BACK);
     this.controls.update();
   }
 
@@ -63,9 +67,12 @@ export class View {
     this.controls.dollyIn(1 / factor);
   }
 
-  /** Fits the picture to the canvas: intrinsics and window as of `fitted`. */
+  /** Fits the picture to the canvas: intrinsics and window as of `fitted`. To be called after `update`. */
   fit(intrinsics, window, width, height) {
-    this.camera.intrinsics = fitted(intrinsics, window, width, height);
+    const found = fitted(intrinsics, window, width, height);
+    found.cx += this.centred * (width / 2 - found.cx);
+    found.cy += this.centred * (height / 2 - found.cy);
+    this.camera.intrinsics = found;
     this.camera.updateProjectionMatrix();
   }
 
@@ -75,9 +82,13 @@ export class View {
     let moving = false;
     if (this.free) {
       moving = this.controls.update();
-      this.aside.slerp(NO_TURN, Math.min(1, seconds / SETTLING));
-      if (this.aside.angleTo(NO_TURN) < 1e-3) this.aside.identity();
-      else moving = true;
+      const share = Math.min(1, seconds / SETTLING);
+      this.aside.slerp(NO_TURN, share);
+      this.centred += share * (1 - this.centred);
+      if (this.aside.angleTo(NO_TURN) < 1e-3 && this.centred > 0.999) {
+        this.aside.identity();
+        this.centred = 1;
+      } else moving = true;
       this.camera.quaternion.multiply(this.aside);
     } else {
       this.controls.target.copy(this.pelvis);

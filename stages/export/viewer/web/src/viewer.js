@@ -1,6 +1,8 @@
 /** The clip on a canvas: what is shown, from where, and when it has to be drawn anew. */
 
-import { GridHelper, LinearSRGBColorSpace, Matrix4, Scene, Vector3, WebGLRenderer } from "three";
+import {
+  BufferGeometry, Float32BufferAttribute, LineBasicMaterial, LineSegments, LinearSRGBColorSpace, Matrix4, Scene, Vector3, WebGLRenderer,
+} from "three";
 import { Backdrop } from "./backdrop.js";
 import { Body } from "./body.js";
 import { Player, transformsAt } from "./player.js";
@@ -10,7 +12,7 @@ import { Splats } from "./splats.js";
 import { View } from "./view.js";
 
 const BEHIND = 1; // metres from the farthest pelvis to the screen with the clip's pictures
-const FLOOR = 6; // metres across
+const TILE = 0.5, TILES = 12; // of the floor, metres and how many across
 
 export class Viewer {
   #wanted = false;
@@ -87,8 +89,8 @@ export class Viewer {
     const { frame, time, playing } = this.player;
     // Beside its picture a frame is shown as it is; without, what lies between two frames is.
     transformsAt(this.clip.motions[motion], frame, playing && !video ? time - frame : 0, this.joints);
-    this.#resize(moving);
     const settling = this.view.update(seconds, transformed(this.joints, this.clip.pelvis));
+    this.#resize(moving);
     this.floor.visible = floor && !video;
     this.body.object.visible = body;
     this.backdrop.object.visible = video;
@@ -124,6 +126,7 @@ export class Viewer {
     this.player.advance(Math.min(seconds, 0.5));
     const again = this.draw(seconds, going) || this.player.playing;
     this.#listeners.forEach((listener) => listener());
+    if (going && !again) this.resolution.rest();
     this.#before = again ? now : null;
     // What was drawn coarsely while it moved is drawn once more at rest.
     if (again || going) this.request();
@@ -148,16 +151,23 @@ function transformed(joints, [x, y, z]) {
   return [0, 4, 8].map((row) => joints[row] * x + joints[row + 1] * y + joints[row + 2] * z + joints[row + 3]);
 }
 
-/** A grid on the ground below where the person begins. */
+/** A grid on the ground below where the person begins, its lines along and across the clip's camera. */
 function floor({ up, ground }, pelvis) {
-  const grid = new GridHelper(FLOOR, 2 * FLOOR, 0x808890, 0x808890);
+  const points = [], reach = (TILE * TILES) / 2;
+  for (let line = 0; line <= TILES; line++) {
+    // Short pieces: what lies partly behind the camera is not drawn everywhere.
+    for (let tile = 0; tile < TILES; tile++) {
+      const [from, to, at] = [tile, tile + 1, line].map((count) => count * TILE - reach);
+      points.push(from, 0, at, to, 0, at, at, 0, from, at, 0, to);
+    }
+  }
+  const geometry = new BufferGeometry().setAttribute("position", new Float32BufferAttribute(points, 3));
+  const material = new LineBasicMaterial({ color: 0x808890, transparent: true, opacity: 0.45, depthWrite: false });
+  const grid = new LineSegments(geometry, material);
   const upwards = new Vector3(...up).normalize();
-  const right = new Vector3().crossVectors(upwards, new Vector3(0, 0, -1)).normalize(); // the clip camera's
+  const right = new Vector3().crossVectors(upwards, new Vector3(0, 0, -1)).normalize();
   grid.quaternion.setFromRotationMatrix(new Matrix4().makeBasis(right, upwards, right.clone().cross(upwards)));
   grid.position.set(...pelvis);
   grid.position.addScaledVector(upwards, ground - grid.position.dot(upwards));
-  grid.material.transparent = true;
-  grid.material.opacity = 0.35;
-  grid.material.depthWrite = false;
   return grid;
 }
