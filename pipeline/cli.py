@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -20,10 +20,11 @@ from rich.console import Console
 import stages
 from models.errors import HsplatError
 from models.weights.download import Progress
-from pipeline import config, console, weights
+from pipeline import config, console, rendering, weights
 from pipeline.console import say
 from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
+from pipeline.exporting import Selection, export_workspace
 from pipeline.paths import absolute
 from pipeline.run import Terminated, run_clip, terminable
 from pipeline.status import as_text, describe
@@ -145,6 +146,110 @@ def evaluate(
             **{name: absolute(path) if path else None for name, path in options.items()},
         )
         console.show(as_tables(facts))
+
+
+@app.command()
+def export(
+    workspace: Annotated[Path, typer.Argument(show_default=False)],
+    formats: Annotated[
+        list[str],
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="ply, splat, spz, gltf-splat, glb, bvh, amass, mp4, png or all; repeatable, or "
+            "several with commas.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The folder to write into.", show_default="WORKSPACE/exported"),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(metavar="N", help="The Gaussians in the pose of one frame, 0 the first.")
+    ] = None,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="The Gaussians in all frames, a file each.")
+    ] = False,
+    up: Annotated[Literal["y", "-y"], typer.Option(help="The axis that points up in ply and splat.")] = "y",
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    body: Annotated[
+        Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.", show_default="the run's")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the avatar and the motion as files of other programs; docs/formats.md describes them."""
+    with _failures_told(debug), terminable(), console.steps("export", Console(stderr=True)) as told:
+        written = export_workspace(
+            Workspace(workspace),
+            formats,
+            absolute(output) if output else None,
+            Selection(frame, frames, up),
+            force,
+            absolute(body) if body else None,
+            told,
+        )
+    say(console.table([(str(console.shown(path)), about) for path, about in written]))
+
+
+@app.command()
+def render(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="WORKSPACE|AVATAR", help="A finished workspace, or an avatar.npz.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option(help="FILE.mp4, FILE.webm, or a folder for PNGs.", show_default=False)
+    ],
+    motion: Annotated[
+        Path | None,
+        typer.Option(help="motion.npz, AMASS npz or BVH.", show_default="the workspace's refined motion"),
+    ] = None,
+    cameras: Annotated[
+        Path | None,
+        typer.Option(help="cameras.npz; docs/formats.md.", show_default="the motion's own camera"),
+    ] = None,
+    orbit: Annotated[bool, typer.Option("--orbit", help="The camera goes once around the scene.")] = False,
+    turntable: Annotated[
+        bool,
+        typer.Option(
+            "--turntable", help="The person in place, from all sides: in an A-pose, or in --motion."
+        ),
+    ] = False,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLOR",
+            help="R,G,B, #RRGGBB or transparent.",
+            show_default="transparent; white in an .mp4",
+        ),
+    ] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Of the pictures, pixels.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second.", show_default="the motion's")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Draw the avatar in any motion, from any cameras."""
+    paths = {"motion": motion, "cameras": cameras}
+    with _failures_told(debug), terminable(), console.steps("render", Console(stderr=True)) as progress:
+        lines = rendering.render(
+            absolute(source),
+            absolute(output),
+            **{name: absolute(path) if path else None for name, path in paths.items()},
+            orbit=orbit,
+            turntable=turntable,
+            background=background,
+            size=size,
+            fps=fps,
+            device=device,
+            force=force,
+            progress=progress,
+        )
+    for line in lines:
+        say(line)
 
 
 @app.command()

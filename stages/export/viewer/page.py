@@ -13,8 +13,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from models.body import Motion
+from models.body.posture import up_axis
 from stages.export.clip import Clip, evenly
-from stages.export.footage import subject_window, up_axis
+from stages.export.footage import subject_window
 from stages.export.viewer.packing import body_arrays, contained, joint_transforms, pack_gaussians
 from stages.export.viewer.pictures import background
 
@@ -64,7 +65,7 @@ def program() -> str:
 
 def _facts(clip: Clip) -> dict[str, Any]:
     """What the program has to know beside the arrays. Pixels are those of the working picture."""
-    window, up = subject_window(clip, clip.frames.height), up_axis(clip)
+    window, up = subject_window(clip, clip.frames.height), up_axis(clip.refined)
     return {
         "frames": len(clip.frames),
         "fps": clip.frames.fps,
