@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -24,6 +24,7 @@ from pipeline import config, console, rendering, weights
 from pipeline.console import say
 from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
+from pipeline.exporting import Selection, export_workspace
 from pipeline.paths import absolute
 from pipeline.run import Terminated, run_clip, terminable
 from pipeline.status import as_text, describe
@@ -145,6 +146,50 @@ def evaluate(
             **{name: absolute(path) if path else None for name, path in options.items()},
         )
         console.show(as_tables(facts))
+
+
+@app.command()
+def export(
+    workspace: Annotated[Path, typer.Argument(show_default=False)],
+    formats: Annotated[
+        list[str],
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="ply, splat, spz, gltf-splat, glb, bvh, amass, mp4, png or all; repeatable, or "
+            "several with commas.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The folder to write into.", show_default="WORKSPACE/exported"),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(metavar="N", help="The Gaussians in the pose of one frame, 0 the first.")
+    ] = None,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="The Gaussians in all frames, a file each.")
+    ] = False,
+    up: Annotated[Literal["y", "-y"], typer.Option(help="The axis that points up in ply and splat.")] = "y",
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    body: Annotated[
+        Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.", show_default="the run's")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the avatar and the motion as files of other programs; docs/formats.md describes them."""
+    with _failures_told(debug), terminable(), console.steps("export", Console(stderr=True)) as told:
+        written = export_workspace(
+            Workspace(workspace),
+            formats,
+            absolute(output) if output else None,
+            Selection(frame, frames, up),
+            force,
+            absolute(body) if body else None,
+            told,
+        )
+    say(console.table([(str(console.shown(path)), about) for path, about in written]))
 
 
 @app.command()
