@@ -55,6 +55,12 @@ class Step:
             if not self._is_file(name)
         }
 
+    @property
+    def names(self) -> dict[str, str]:
+        """What the user's files are called, by full key; for people only, since the content counts."""
+        paths = {name: value for name, value in self.settings if isinstance(value, Path)}
+        return {f"{self.stage.name}.{name}": path.name for name, path in paths.items()}
+
     def _is_file(self, name: str) -> bool:
         return f"{self.stage.name}.{name}" in self.files
 
@@ -217,6 +223,7 @@ def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
             engine=step.engine,
             settings=step.plain_settings,
             files=step.files,
+            names=step.names,
             needs=step.needs,
             fingerprint=step.fingerprint,
             finished=now(),

@@ -1,8 +1,8 @@
 """One clip as the earlier stages left it, and the pictures that can be drawn of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from stages.frames import Frames
 from stages.images import numbered, read_grey
 
 Array = NDArray[np.floating]
+
+_REGIONS_KEPT = 600  # of both motions, a bit a pixel
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +86,19 @@ class Clip:
 
     def body_region(self, motion: Motion, index: int) -> Image:
         """(H, W) the region that the body of one frame covers, 255 inside."""
+        width = self.frames.width
+        return np.unpackbits(self._packed_region(motion, index), axis=1, count=width) * np.uint8(255)
+
+    @cached_property
+    def _packed_region(self) -> Callable[[Motion, int], Image]:
+        """Regions as rows of bits, the latest of them remembered: videos, figures and report ask for them."""
+
+        def packed(motion: Motion, index: int) -> Image:
+            return np.packbits(self._drawn_region(motion, index) > 0, axis=1)
+
+        return lru_cache(maxsize=_REGIONS_KEPT)(packed)
+
+    def _drawn_region(self, motion: Motion, index: int) -> Image:
         with torch.no_grad():
             posed = self.body.pose(
                 torch.from_numpy(motion.poses[index : index + 1]),
@@ -95,19 +110,30 @@ class Clip:
             vertices, faces, self.intrinsics(motion), self.frames.width, self.frames.height
         )
 
+    def pelvises(self, motion: Motion) -> NDArray[np.float64]:
+        """(T, 3) the pelvis of every frame, camera space."""
+        if motion.joints is not None:
+            return np.asarray(motion.joints[:, 0], np.float64)
+        return np.asarray(motion.trans + self.avatar.rest_joints[0].numpy(), np.float64)
+
     def pelvis(self, index: int) -> NDArray[np.float64]:
         """(3,) the refined pelvis, camera space."""
-        joints = self.refined.joints
-        if joints is not None:
-            return np.asarray(joints[index, 0], np.float64)
-        return np.asarray(self.refined.trans[index] + self.avatar.rest_joints[0].numpy(), np.float64)
+        return self.pelvises(self.refined)[index]
 
     def render(
-        self, index: int, K: Array, width: int, height: int, T_cam_world: Array | None = None
+        self,
+        index: int,
+        K: Array,
+        width: int,
+        height: int,
+        T_cam_world: Array | None = None,
+        motion: Motion | None = None,
     ) -> tuple[Array, Array]:
-        """The avatar in the refined pose of one frame: colour (H, W, 3) premultiplied, and alpha (H, W)."""
-        trans = self.pelvis(index) - self.avatar.rest_joints[0].numpy()
-        return render_avatar(self.avatar, self.refined.poses[index], trans, K, width, height, T_cam_world)
+        """The avatar in the pose of one frame, of the refined motion unless another is given: colour
+        (H, W, 3) premultiplied, and alpha (H, W)."""
+        motion = motion or self.refined
+        trans = self.pelvises(motion)[index] - self.avatar.rest_joints[0].numpy()
+        return render_avatar(self.avatar, motion.poses[index], trans, K, width, height, T_cam_world)
 
 
 def render_avatar(
