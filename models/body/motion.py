@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from models.body.body import JOINT_COUNT, SHAPE_COUNT, BodyKind, BodyModel
 from models.cameras import scale_intrinsics
@@ -59,6 +59,17 @@ class Motion:
     def intrinsics(self, width: int, height: int) -> Array:
         """K (3, 3) for the source's pictures resized to this size."""
         return scale_intrinsics(self.K, width / self.width, height / self.height)
+
+    def pelvis(self, rest_pelvis: ArrayLike) -> Array:
+        """Where the pelvis is, (T, 3) float64 metres in camera space.
+
+        Args:
+            rest_pelvis: (3,) of the skeleton that is driven. It counts where the motion's own joints are not
+                known: `trans` is then taken as of that skeleton.
+        """
+        if self.joints is not None:
+            return np.asarray(self.joints[:, 0], np.float64)
+        return self.trans + np.asarray(rest_pelvis, np.float64)
 
     def require(self, body: BodyModel) -> None:
         """Raises InputError where the motion speaks of another body."""

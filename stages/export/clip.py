@@ -112,9 +112,7 @@ class Clip:
 
     def pelvises(self, motion: Motion) -> NDArray[np.float64]:
         """(T, 3) the pelvis of every frame, camera space."""
-        if motion.joints is not None:
-            return np.asarray(motion.joints[:, 0], np.float64)
-        return np.asarray(motion.trans + self.avatar.rest_joints[0].numpy(), np.float64)
+        return np.asarray(motion.pelvis(self.avatar.rest_joints[0].numpy()), np.float64)
 
     def pelvis(self, index: int) -> NDArray[np.float64]:
         """(3,) the refined pelvis, camera space."""
