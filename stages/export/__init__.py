@@ -46,7 +46,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="export",
-    version=2,
+    version=3,
     needs=NEEDS,
     settings=ExportSettings,
     run=run,

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from stages.base import Settings
@@ -30,7 +31,8 @@ def command(video: str, settings: Mapping[str, Mapping[str, Any]], files: Mappin
     for option, name in {_OPTIONS.get(key, key): name for key, name in files.items()}.items():
         words += [option, name] if option.startswith("--") else ["--set", f"{option}={name}"]
     for key, value in _changed(settings):
-        words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+        shown = PurePath(value).name if isinstance(value, str) else json.dumps(value)
+        words += ["--set", f"{key}={shown}"]
     return shlex.join(words)
 
 
