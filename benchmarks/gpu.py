@@ -29,6 +29,7 @@ from models.avatar.phases import Phase
 from models.avatar.posing import pose_ellipsoids
 from models.avatar.surface import spread
 from models.body import BodyModel, load_embedded_body
+from models.cameras import Camera
 from models.rasterizer import render
 
 SIZES, COUNTS, PER_STEP = (256, 512, 1024), (10_000, 50_000, 200_000), (1, 4)
@@ -103,10 +104,12 @@ def filmed(avatar: Avatar, pixels: int, frames: int, fps: float) -> Evidence:
     """A clip of `pixels` x `pixels` with the person about .8 of that high, on the avatar's device."""
     device = avatar.means.device
     K = torch.tensor([[1.4 * pixels, 0, pixels / 2], [0, 1.4 * pixels, pixels / 2], [0, 0, 1]])
+    camera = Camera(K, pixels, pixels).to(device)
     poses, trans = motion(frames, fps)
     images, masks = [], []
     for pose, shift in zip(poses.to(device), trans.to(device), strict=True):
-        drawn = (avatar.render(pose, shift, K.to(device), pixels, pixels) * 255).clamp(0, 255).byte().cpu()
+        drawn = avatar.pose(pose, shift).render(camera)
+        drawn = (drawn * 255).clamp(0, 255).byte().cpu()
         images.append(drawn[..., :3].numpy())
         masks.append(drawn[..., 3].numpy())
     random = np.random.default_rng(0)

@@ -1,17 +1,22 @@
-"""Whether gsplat can run here: a CUDA device, the package, and what builds its kernels.
+"""The GPU: whether there is one, whether gsplat can run on it, and its memory.
 
-Apart from `models.rasterizer`, whose import loads torch: on a machine without a driver nothing here does.
+Apart from `models.rasterizer` and `models.devices`, whose import loads torch: on a machine without a driver
+nothing here does.
 """
 
 import ctypes
+import gc
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from importlib import util
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import Any
 
 DEFAULT_TOOLKIT = Path("/usr/local/cuda")
+NEXT_STEP = "Install NVIDIA's driver, then check with nvidia-smi; or use --device cpu."
 
 
 @dataclass(frozen=True)
@@ -69,3 +74,28 @@ def _torchs_cuda() -> str:
     import torch
 
     return str(torch.version.cuda)
+
+
+def peak_memory() -> int:
+    """Bytes of the GPU that this process held at most since `forget_peak_memory`; 0 if it used none."""
+    cuda = _cuda_in_use()
+    return int(cuda.max_memory_reserved()) if cuda else 0
+
+
+def forget_peak_memory() -> None:
+    """Starts the record of the peak anew."""
+    if cuda := _cuda_in_use():
+        cuda.reset_peak_memory_stats()
+
+
+def release() -> None:
+    """Gives back the memory of models that nobody holds any more."""
+    gc.collect()
+    if cuda := _cuda_in_use():
+        cuda.empty_cache()
+
+
+def _cuda_in_use() -> Any:
+    """torch.cuda where something in this process has used it; looking must neither load nor start it."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None

@@ -2,8 +2,8 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ import psutil
 from pydantic import ValidationError
 
 import stages
+from models import gpu, weights
 from models.errors import InputError
 from pipeline import config
 from pipeline.hashing import Hashes, data_hash
@@ -19,6 +20,8 @@ from pipeline.workspace import Damaged, Manifest, Workspace, listed, now
 from stages.base import Progress, Settings, Stage, Work
 
 log = logging.getLogger(__name__)
+
+GPU_ENGINES = {"gsplat"}  # work on nothing else
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Step:
         engine: the engine that will do it.
         files: content hashes of the user's files that the settings name, by full key.
         needs: the fingerprints of the stages that it reads.
+        weights: content hashes of the engine's weights, by their keys.
         fingerprint: the hash of all that; equal fingerprints mean equal results.
     """
 
@@ -39,11 +43,13 @@ class Step:
     engine: str
     files: dict[str, str]
     needs: dict[str, str]
+    weights: dict[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
         return data_hash([
             self.stage.name, self.stage.version, self.engine, self.plain_settings, self.files, self.needs,
+            *([self.weights] if self.weights else []),
         ])  # fmt: skip
 
     @property
@@ -60,6 +66,15 @@ class Step:
         """What the user's files are called, by full key; for people only, since the content counts."""
         paths = {name: value for name, value in self.settings if isinstance(value, Path)}
         return {f"{self.stage.name}.{name}": path.name for name, path in paths.items()}
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the engine works on the GPU."""
+        if self.engine in GPU_ENGINES:
+            return True
+        if self.stage.real_engine(self.settings) is None:
+            return False
+        return getattr(self.settings, "device", "cpu") != "cpu" and gpu.device() is not None
 
     def _is_file(self, name: str) -> bool:
         return f"{self.stage.name}.{name}" in self.files
@@ -81,8 +96,14 @@ def plan(configuration: Settings, hashes: Hashes) -> list[Step]:
             engine=stage.engine(settings),
             files={key: hashes.of(value, key) for key, value in values.items() if isinstance(value, Path)},
             needs={name: steps[name].fingerprint for name in stage.needs},
+            weights=_weights(stage, settings),
         )
     return list(steps.values())
+
+
+def _weights(stage: Stage, settings: Settings) -> dict[str, str]:
+    real = stage.real_engine(settings)
+    return {real.weights: weights.content_hash(real.weights)} if real and real.weights else {}
 
 
 @dataclass(frozen=True)
@@ -131,6 +152,8 @@ def _changes(manifest: Manifest, step: Step) -> Iterable[str]:
     for key in sorted(step.files.keys() | manifest.files.keys()):
         if step.files.get(key) != manifest.files.get(key):
             yield f"the file of {key} changed"
+    if step.weights != manifest.weights and manifest.engine == step.engine:
+        yield "its weights changed"
     for name in sorted(step.needs):
         if step.needs[name] != manifest.needs.get(name):
             yield f"{name} changed"
@@ -203,8 +226,9 @@ def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
     log.info("%s: started (%s)", name, step.engine)
     reporter.started(step)
     _forget_peak_memory()
+    gpu.forget_peak_memory()
     start = perf_counter()
-    with workspace.staging(name, step.fingerprint) as (partial, scratch):
+    with _gpu_released(), workspace.staging(name, step.fingerprint) as (partial, scratch):
         if any(scratch.iterdir()):
             log.info("%s: goes on from the checkpoint of a run that was stopped", name)
         summary = step.stage.run(
@@ -228,7 +252,9 @@ def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
             fingerprint=step.fingerprint,
             finished=now(),
             seconds=round(perf_counter() - start, 3),
+            weights=step.weights,
             peak_memory=_peak_memory(),
+            peak_gpu_memory=gpu.peak_memory(),
             summary=summary,
             outputs=listed(partial),
         )
@@ -242,6 +268,15 @@ def _progress(reporter: Reporter, step: Step) -> Progress:
         reporter.progress(step, done, total, note)
 
     return told
+
+
+@contextlib.contextmanager
+def _gpu_released() -> Iterator[None]:
+    """The next stage's models find the GPU empty."""
+    try:
+        yield
+    finally:
+        gpu.release()
 
 
 def _forget_peak_memory() -> None:

@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -19,13 +19,15 @@ from rich.console import Console
 
 import stages
 from models.errors import HsplatError
-from pipeline import config, console
+from models.weights.download import Progress
+from pipeline import config, console, weights
 from pipeline.console import say
 from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
 from pipeline.paths import absolute
 from pipeline.run import Terminated, run_clip, terminable
 from pipeline.status import as_text, describe
+from pipeline.transfers import transfer
 from pipeline.workspace import Workspace, default_folder
 
 app = typer.Typer(
@@ -35,6 +37,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+weights_app = typer.Typer(help="Downloaded weights of the real models.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks; write a more talkative log.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -69,6 +74,9 @@ def run(
     redo: Annotated[
         list[str] | None, typer.Option(metavar="STAGE", help="Do this stage, and what follows from it, anew.")
     ] = None,
+    fetch_weights: Annotated[
+        bool, typer.Option("--fetch-weights", help="First download the weights of the real models.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Make the avatar and the motion from a video, doing only what is missing or out of date."""
@@ -80,6 +88,8 @@ def run(
         video = absolute(video)
         place = Workspace(workspace or default_folder(video))
         configuration = config.load(video, preset, config_file, assignments or (), options)
+        if fetch_weights:
+            weights.fetch(weights.wanted(configuration), _show)
         with console.reporter(Console(stderr=True)) as reporter:
             run_clip(video, place, configuration, reporter, until, redo or (), debug)
         last = until or stages.STAGES[-1].name
@@ -145,6 +155,44 @@ def doctor(as_json: AsJson = False) -> None:
         say(_json([asdict(check) for check in checks]) if as_json else console.table(rows(checks)))
     if any(check.state == "missing" for check in checks):
         raise typer.Exit(1)
+
+
+@weights_app.command("list")
+def list_weights(as_json: AsJson = False) -> None:
+    """Show every file that can be downloaded, its licence, and what is here."""
+    with _failures_told(debug=False):
+        say(_json(weights.facts()) if as_json else console.table(weights.rows()))
+
+
+@weights_app.command("fetch")
+def fetch_weights(
+    names: Annotated[list[str], typer.Argument(help="As `weights list` has them.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Download anew what is here.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Download weights; what was interrupted goes on."""
+    with _failures_told(debug, resumable=True), terminable():
+        for path in weights.fetch(names, _show, force):
+            say(str(path))
+
+
+@weights_app.command("add")
+def add_weights(
+    file: Annotated[Path, typer.Argument(help="The file, archive or folder.", show_default=False)],
+    key: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="What it is.", show_default="found out")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace other content of the same name.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Take a file that you have, such as SMPL's, which needs a licence."""
+    with _failures_told(debug), terminable():
+        row = weights.add(absolute(file), key, _show, force)
+        say(f"{row.key}: {row.model}, for {row.purpose}")
+
+
+def _show(name: str) -> AbstractContextManager[Progress]:
+    return transfer(Console(stderr=True), name)
 
 
 def _json(facts: Any) -> str:

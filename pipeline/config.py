@@ -29,7 +29,7 @@ Origins = dict[Key, str]
 PRESETS = resources.files("configs")
 # The command line's own options, and the keys that each stands for.
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "device": ("optimize.device",),
+    "device": ("detect.device", "poses.device", "masks.device", "depth.device", "optimize.device"),
     "poses": ("poses.file",),
     "masks": ("masks.folder",),
     "depth": ("depth.file",),
@@ -109,12 +109,17 @@ def load(
     sources += [_assignment(text) for text in assignments]
     for option, value in (options or {}).items():
         if value is not None:
-            sources += [_nested(key.split("."), value, f"--{option}") for key in OPTIONS[option]]
+            sources += [_nested(list(key), value, f"--{option}") for key in _option_keys(option)]
     sources.append(_nested(["frames", "video"], str(video), "VIDEO"))
     for source, origin in sources:
         values = _merged(values, _sections(source, origin))
         origins |= origin
     return _validated(values, origins)
+
+
+def _option_keys(option: str) -> list[Key]:
+    """The keys that an option stands for, of the stages that there are."""
+    return [key for name in OPTIONS[option] if (key := tuple(name.split("."))) in keys(schema())]
 
 
 def parsed(values: Mapping[str, Any]) -> Settings:

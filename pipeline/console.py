@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from pipeline.chain import State, Step
 from pipeline.workspace import Manifest
 
-_QUIET_SECONDS = 30.0  # between two plain lines about the same stage
+QUIET_SECONDS = 30.0  # between two plain lines about the same stage
 _WIDE = 200  # characters; no table is wider
 _TELLING = 0.05  # share of the work before which its speed says nothing about the rest
 
@@ -114,7 +114,7 @@ class Lines:
 
     def progress(self, step: Step, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
-        if now - self._told < _QUIET_SECONDS or not 0 < done < total:
+        if now - self._told < QUIET_SECONDS or not 0 < done < total:
             return
         self._told = now
         left = duration((now - self._began) * (total - done) / done)
@@ -138,7 +138,8 @@ def _warnings(manifest: Manifest) -> Iterable[str]:
 
 
 def _outcome(manifest: Manifest) -> str:
-    return f"{duration(manifest.seconds)}, {size(manifest.peak_memory)} of memory"
+    gpu = f", {size(manifest.peak_gpu_memory)} of the GPU's" if manifest.peak_gpu_memory else ""
+    return f"{duration(manifest.seconds)}, {size(manifest.peak_memory)} of memory{gpu}"
 
 
 def duration(seconds: float) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import psutil
 
+import stages
 from models import gpu
 from pipeline.console import size
+from stages.engines import lack
 
 _SYNC = "make sync"  # installs every package of the lock file
 _DISK = 2 * 2**30  # bytes; a long clip's workspace with its pictures
@@ -46,6 +48,7 @@ def examine(folder: Path) -> list[Check]:
         _body(),
         *_graphics(),
         *_extras(),
+        *_engines(),
         _disk(folder),
         _memory(),
     ]
@@ -131,6 +134,21 @@ def _extras() -> Iterator[Check]:
             yield Check(name, "ok", version)
         else:
             yield Check(name, "absent", "the embedded engines take its place", _SYNC)
+
+
+def _engines() -> Iterator[Check]:
+    """The real engine of every stage that has one, as the default settings want it."""
+    for stage in stages.STAGES:
+        if stage.real is None:
+            continue
+        settings = stage.settings()
+        real = stage.real(settings)
+        assert real is not None  # the default settings name no file that would take its place
+        if lacking := lack(real):
+            detail = f"{lacking.problem}, {stage.engine(settings)} takes its place"
+            yield Check(f"{stage.name}: {real.name}", "absent", detail, lacking.mend)
+        else:
+            yield Check(f"{stage.name}: {real.name}", "ok", "packages and weights are here")
 
 
 def _disk(folder: Path) -> Check:

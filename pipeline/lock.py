@@ -13,21 +13,27 @@ from models.errors import InputError
 
 _ATTEMPTS = 5  # `holder` takes a shared lock for an instant; that must not refuse a run
 _PAUSE = 0.05
+_ADVICE = "Wait until it has ended, or stop it, or give another --workspace."
 
 
 class Lock:
-    """The advisory lock of a workspace, held from entering to leaving.
+    """The advisory lock of a folder such as a workspace, held from entering to leaving.
 
     The operating system drops it with the process that holds it, however that ends, so a lock left by a dead
     process is simply taken over. The file's text says who holds it; it is never deleted.
+
+    Args:
+        path: the lock's file, in the folder.
+        advice: what to do where another process holds it.
 
     Raises:
         InputError: on entering, when another process holds it.
         OSError: on entering, when the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, advice: str = _ADVICE) -> None:
         self._path = path
+        self._advice = advice
         self._descriptor = -1
 
     def __enter__(self) -> Self:
@@ -36,7 +42,7 @@ class Lock:
             if not _attempt(self._descriptor):
                 raise InputError(
                     f"{self._path.parent} is in use by {_describe(_read(self._path))}.",
-                    "Wait until it has ended, or stop it, or give another --workspace.",
+                    self._advice,
                 )
             me = {
                 "pid": os.getpid(),

@@ -109,6 +109,8 @@ def _until(name: str | None) -> list[str]:
 def _unforeseen(error: Exception, workspace: Workspace) -> tuple[str, str]:
     if isinstance(error, MemoryError):
         return "The memory is exhausted.", "Close other programs, or run with --preset fast."
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which this module does not load
+        return "The GPU's memory is exhausted.", "Close what else runs on it, or use --device cpu."
     text = str(error).strip().split("\n")[0]
     return (
         f"An unforeseen error: {type(error).__name__}{': ' if text else ''}{text}",

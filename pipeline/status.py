@@ -32,6 +32,7 @@ def _stage(state: State) -> dict[str, Any]:
         "engine": manifest.engine if manifest else state.step.engine,
         "seconds": manifest.seconds if manifest else None,
         "peak_memory": manifest.peak_memory if manifest else None,
+        "peak_gpu_memory": manifest.peak_gpu_memory if manifest else None,
         "finished": manifest.finished if manifest else None,
         "summary": manifest.summary if manifest else None,
     }

@@ -16,8 +16,6 @@ from stages.base import Settings
 
 log = logging.getLogger(__name__)
 
-GPU_ENGINES = {"gsplat"}  # as many of these run at once as Luigi's resource "gpu" allows, 1 by default
-
 
 class StageTask(luigi.Task):
     """One stage of one clip. The parameters are all there is to know, so any machine can rebuild the task."""
@@ -39,7 +37,8 @@ class StageTask(luigi.Task):
         return next(step for step in steps if step.stage.name == self.stage)
 
     def process_resources(self) -> dict[str, int]:
-        return {"gpu": 1} if self._step.engine in GPU_ENGINES else {}
+        # As many of these run at once as Luigi's configuration allows, 1 by default.
+        return {"gpu": 1} if self._step.uses_gpu else {}
 
     def requires(self) -> list["StageTask"]:
         return [self.clone(stage=name) for name in self._step.stage.needs]

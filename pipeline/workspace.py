@@ -48,11 +48,13 @@ class Manifest(BaseModel):
     settings: dict[str, Any]
     files: dict[str, str]
     names: dict[str, str] = {}
+    weights: dict[str, str] = {}
     needs: dict[str, str]
     fingerprint: str
     finished: str
     seconds: float
     peak_memory: int
+    peak_gpu_memory: int = 0
     summary: dict[str, Any]
     outputs: dict[str, Output]
 

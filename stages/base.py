@@ -3,9 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
+
+from stages.engines import RealEngine
+
+Device = Literal["auto", "cpu", "cuda"]
+"""What a stage's network or renderer runs on; auto is CUDA where it can be used."""
 
 
 class Settings(BaseModel):
@@ -57,6 +62,9 @@ class Stage:
         run: does the work; returns the facts worth showing (JSON-able), kept in the manifest as `summary`.
         engine: from its settings to the name of the engine that will run ("auto" resolved).
         title: what a person reads while it runs.
+        real: from its settings to the engine that runs a network with weights to be downloaded, where the
+            stage has one; it gives None where the user's own file takes every engine's place. The weights'
+            hash is part of the fingerprint.
     """
 
     name: str
@@ -66,3 +74,9 @@ class Stage:
     run: Callable[[Work], dict[str, Any]]
     engine: Callable[[Any], str]
     title: str
+    real: Callable[[Any], RealEngine | None] | None = None
+
+    def real_engine(self, settings: Settings) -> RealEngine | None:
+        """The real engine, if it is the one that will run."""
+        real = self.real(settings) if self.real else None
+        return real if real is not None and self.engine(settings) == real.name else None

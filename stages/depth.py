@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError
-from stages.base import Settings, Stage, Work
+from stages.base import Device, Settings, Stage, Work
 from stages.disk import full_disk_told
 from stages.frames import Frames
 
@@ -33,6 +33,7 @@ class DepthSettings(Settings):
     """
 
     engine: Literal["auto", "none"] = "auto"
+    device: Device = "auto"
     file: Path | None = None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError
-from stages.base import Settings, Stage, Work
+from stages.base import Device, Settings, Stage, Work
 from stages.disk import full_disk_told
 from stages.frames import Frames
 from stages.images import numbered, read_coverage, read_grey, write_image
@@ -33,6 +33,7 @@ class MasksSettings(Settings):
     """
 
     engine: Literal["auto", "blazepose"] = "auto"
+    device: Device = "auto"
     folder: Path | None = None
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for all tests. Each finds a machine without downloaded weights, whatever lies in the user's cache."""
+"""Fixtures for all tests; each finds a machine without downloaded weights, whatever lies in the cache."""
 
 import os
 from collections.abc import Iterator

@@ -12,20 +12,35 @@ if TYPE_CHECKING:
     from models.avatar.optimiser import Result, optimise
     from models.avatar.posing import PosedGaussians
     from models.avatar.settings import OptimiserSettings
+    from models.avatar.showing import a_pose, turntable
+    from models.cameras import Camera
 
-__all__ = ["Avatar", "Evidence", "OptimiserSettings", "PosedGaussians", "Result", "optimise"]
+__all__ = [
+    "Avatar",
+    "Camera",
+    "Evidence",
+    "OptimiserSettings",
+    "PosedGaussians",
+    "Result",
+    "a_pose",
+    "optimise",
+    "turntable",
+]
 
 _MODULES = {
-    "Avatar": "avatar",
-    "Evidence": "observations",
-    "OptimiserSettings": "settings",
-    "PosedGaussians": "posing",
-    "Result": "optimiser",
-    "optimise": "optimiser",
+    "Avatar": "models.avatar.avatar",
+    "Camera": "models.cameras",
+    "Evidence": "models.avatar.observations",
+    "OptimiserSettings": "models.avatar.settings",
+    "PosedGaussians": "models.avatar.posing",
+    "Result": "models.avatar.optimiser",
+    "a_pose": "models.avatar.showing",
+    "optimise": "models.avatar.optimiser",
+    "turntable": "models.avatar.showing",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return getattr(import_module(_MODULES[name]), name)

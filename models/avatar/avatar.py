@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from models.avatar.posing import PosedGaussians, covariances, pose_gaussians
-from models.body.rotations import axis_angle_to_matrix, quaternion_to_matrix
+from models.avatar.posing import PosedGaussians, pose_ellipsoids
+from models.body import Motion
+from models.body.rotations import axis_angle_to_matrix
 from models.body.skinning import forward_kinematics
 from models.errors import InputError
-from models.rasterizer import render
 
 FORMAT = "hsplat-avatar"
 VERSION = 1
@@ -64,63 +65,42 @@ class Avatar:
                 moved[field.name] = value.to(device)
         return replace(self, **moved)
 
-    def pose(self, poses: Tensor, trans: Tensor) -> PosedGaussians:
-        """The Gaussians of one pose, in the motion's camera space.
+    def pose(
+        self, poses: Tensor | NDArray[np.floating], trans: Tensor | NDArray[np.floating] | None = None
+    ) -> PosedGaussians:
+        """The avatar in one pose or in a batch of them; `render` draws it. Differentiable.
 
         Args:
-            poses: (72,) axis-angle of the 24 joints, the root's first.
-            trans: (3,) metres, smplx's convention: posed body = LBS(poses) + trans. To keep the pelvis of a
-                motion made for another body at p, give p - rest_joints[0].
-        """
-        rotations = axis_angle_to_matrix(poses.reshape(1, -1, 3))
-        transforms = forward_kinematics(rotations, self.rest_joints, self.parents.tolist())[0][0]
-        transforms = transforms + torch.nn.functional.pad(trans[:, None], (3, 0, 0, 1))
-        scales = self.log_scales.exp()
-        axes = quaternion_to_matrix(self.quaternions)
-        means, turned = pose_gaussians(self.means, axes, self.weights, transforms)
-        return PosedGaussians(
-            means=means,
-            covariances=covariances(turned, scales),
-            colors=self.colors,
-            opacities=self.opacity_logits.sigmoid(),
-            rotations=turned,
-            scales=scales,
-        )
-
-    def render(
-        self,
-        poses: Tensor,
-        trans: Tensor,
-        K: Tensor,
-        width: int,
-        height: int,
-        background: Tensor | None = None,
-        T_cam_world: Tensor | None = None,
-        engine: str = "auto",
-    ) -> Tensor:
-        """A picture of one pose.
-
-        Args:
-            poses, trans: as for `pose`.
-            K: (3,3) intrinsics of the picture, pixel centres at +0.5.
-            width, height: of the picture, pixels.
-            background: (3,) colour behind the avatar; without it the picture has an alpha channel.
-            T_cam_world: (4,4) from the motion's space to the camera's; identity if left out.
-            engine: of the renderer.
+            poses: (72,) or (T,72), axis-angle radians of the 24 joints, joint 0 orienting the whole body.
+            trans: (3,) or (T,3) metres, smplx's convention: posed body = LBS(poses) + trans. Without it the
+                pelvis stays where the rest pose has it. For a motion made for another body: `trans_for`.
 
         Returns:
-            (H,W,3) over the background, or (H,W,4) with colour premultiplied by alpha.
+            The Gaussians in the space of `trans`, on the avatar's device.
+
+        Raises:
+            ValueError: a wrong shape, or values that are not finite.
         """
-        posed = self.pose(poses, trans)
-        means, shapes = posed.means, posed.covariances
-        if T_cam_world is not None:
-            turn = T_cam_world[:3, :3]
-            means = means @ turn.T + T_cam_world[:3, 3]
-            shapes = turn @ shapes @ turn.T
-        picture = render(means, shapes, posed.colors, posed.opacities, K, width, height, engine=engine)
-        if background is None:
-            return torch.cat((picture.color, picture.alpha[..., None]), dim=-1)
-        return picture.color + (1 - picture.alpha[..., None]) * background
+        turns = _finite("poses", poses, 3 * len(self.parents)).to(self.means)
+        place = turns.new_zeros(3) if trans is None else _finite("trans", trans, 3).to(self.means)
+        if place.ndim > 1 and place.shape[:-1] != turns.shape[:-1]:
+            raise ValueError(f"there are poses {tuple(turns.shape)}, but trans {tuple(place.shape)}")
+        rotations = axis_angle_to_matrix(turns.reshape(-1, len(self.parents), 3))
+        transforms = forward_kinematics(rotations, self.rest_joints, self.parents.tolist())[0]
+        lift = place.expand(len(transforms), 3)[:, None, :, None]
+        transforms = transforms + torch.nn.functional.pad(lift, (3, 0, 0, 1))
+        if turns.ndim == 1:
+            transforms = transforms[0]
+        means, shapes = pose_ellipsoids(
+            self.means, self.quaternions, self.log_scales, self.weights, transforms
+        )
+        return PosedGaussians(self, transforms, means, shapes)
+
+    def trans_for(self, motion: Motion) -> Tensor:
+        """The `trans` (T,3), metres, that puts this avatar's pelvis where the motion has its own, whatever
+        shape that was made for."""
+        rest = self.rest_joints[0]
+        return torch.from_numpy(motion.pelvis(rest.cpu())).to(rest) - rest
 
     def save(self, path: Path) -> None:
         """Writes the avatar as one .npz that needs nothing else to be loaded."""
@@ -161,6 +141,16 @@ class Avatar:
         parents = torch.from_numpy(arrays.pop("parents").astype(np.int64))
         tensors = {name: torch.from_numpy(a.astype(np.float32)) for name, a in arrays.items()}
         return cls(body=body, parents=parents, **tensors)
+
+
+def _finite(name: str, values: Tensor | NDArray[np.floating], size: int) -> Tensor:
+    """As a tensor (size,) or (T, size) of finite numbers."""
+    tensor = torch.as_tensor(values)
+    if tensor.ndim not in (1, 2) or tensor.shape[-1] != size or not len(tensor):
+        raise ValueError(f"{name} must be ({size},) or (T, {size}), not {tuple(tensor.shape)}")
+    if not tensor.isfinite().all():
+        raise ValueError(f"{name} holds values that are not finite numbers")
+    return tensor
 
 
 def _problem(arrays: dict[str, np.ndarray]) -> str | None:

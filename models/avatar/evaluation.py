@@ -7,6 +7,7 @@ from torch import Tensor
 from models.avatar.avatar import Avatar
 from models.avatar.observations import Crops
 from models.avatar.posing import PosedGaussians
+from models.cameras import Camera
 from models.metrics.image import agreement, comparable
 from models.rasterizer import render
 
@@ -32,7 +33,8 @@ def figures(
         mask = crop.coverage().cpu().numpy()
         if not comparable(mask):
             continue
-        drawn = avatar.render(poses[t], trans[t], crop.K, crop.width, crop.height).cpu().numpy()
+        camera = Camera(crop.K, crop.width, crop.height)
+        drawn = avatar.pose(poses[t], trans[t]).render(camera).cpu().numpy()
         image = crop.color().cpu().numpy()
         score = agreement(image, mask, drawn[..., :3], drawn[..., 3])
         values.append((score.psnr_crop, score.ssim_crop, score.iou))

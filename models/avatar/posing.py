@@ -1,6 +1,8 @@
 """Carrying Gaussians from the rest pose to a posed body: skinning of their centres and of their axes."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -8,27 +10,81 @@ from torch import Tensor
 from models.avatar import posing_kernels
 from models.body.rotations import quaternion_to_matrix
 from models.body.skinning import blend, nearest_rotation, transform_points
+from models.cameras import Camera
+from models.rasterizer import render, transform
+
+if TYPE_CHECKING:
+    from models.avatar.avatar import Avatar
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PosedGaussians:
-    """Gaussians in camera space (x right, y down, z forward, metres), as the renderer takes them.
+    """An avatar in one pose, or in a batch of T poses, in the space of its `trans`.
+
+    For a motion of this project that is camera space (x right, y down, z forward); metres. With a batch, all
+    shapes but those of colours, opacities and scales have T in front.
 
     Attributes:
+        avatar: that was posed.
+        transforms: (24,4,4) of its joints, from the rest pose.
         means: (N,3) centres.
         covariances: (N,3,3).
-        colors: (N,3) in [0, 1].
-        opacities: (N,) in (0, 1).
-        rotations: (N,3,3) proper rotations from each Gaussian's own axes to camera space.
-        scales: (N,3) standard deviations along those axes, metres.
     """
 
+    avatar: "Avatar"
+    transforms: Tensor
     means: Tensor
     covariances: Tensor
-    colors: Tensor
-    opacities: Tensor
-    rotations: Tensor
-    scales: Tensor
+
+    @property
+    def colors(self) -> Tensor:
+        """(N,3) in [0, 1]."""
+        return self.avatar.colors
+
+    @cached_property
+    def opacities(self) -> Tensor:
+        """(N,) in (0, 1)."""
+        return self.avatar.opacity_logits.sigmoid()
+
+    @cached_property
+    def rotations(self) -> Tensor:
+        """(N,3,3) proper rotations from each Gaussian's own axes to the pose's space."""
+        axes = quaternion_to_matrix(self.avatar.quaternions)
+        return pose_gaussians(self.avatar.means, axes, self.avatar.weights, self.transforms)[1]
+
+    @cached_property
+    def scales(self) -> Tensor:
+        """(N,3) standard deviations along those axes, metres."""
+        return self.avatar.log_scales.exp()
+
+    def render(self, camera: Camera, background: Tensor | None = None, engine: str = "auto") -> Tensor:
+        """A picture of every pose by the camera, or by its own camera where there are as many as poses; of
+        the one pose by every camera.
+
+        Args:
+            camera: in the pose's space, or with `T_cam_world` from there. It is moved to the avatar's device.
+            background: (3,) or (H,W,3) in [0, 1], what is behind the avatar; without it the picture has an
+                alpha channel.
+            engine: see `models.rasterizer`; "auto" is gsplat on CUDA and numba on the CPU.
+
+        Returns:
+            (H,W,3) over the background, or (H,W,4) with colour premultiplied by alpha; as displayed, in
+            [0, 1]. With T in front for a batch of poses or of cameras.
+
+        Raises:
+            ValueError: as many cameras as neither one nor the poses; an unknown engine.
+        """
+        means, shapes, K = self.means, self.covariances, camera.K.to(self.means)
+        if camera.T_cam_world is not None:
+            means, shapes = transform(means, shapes, camera.T_cam_world.to(means))
+        if K.ndim == 3 and means.ndim == 2:
+            means, shapes = means.expand(len(K), -1, -1), shapes.expand(len(K), -1, -1, -1)
+        drawn = render(
+            means, shapes, self.colors, self.opacities, K, camera.width, camera.height, engine=engine
+        )
+        if background is None:
+            return torch.cat((drawn.color, drawn.alpha[..., None]), dim=-1)
+        return drawn.color + (1 - drawn.alpha[..., None]) * background.to(means)
 
 
 def pose_ellipsoids(

@@ -18,6 +18,7 @@ from models.avatar.initial import between
 from models.avatar.landmarks import Landmarks
 from models.avatar.observations import Crops
 from models.body import BodyModel
+from models.cameras import Camera
 from models.metrics.image import iou
 
 Array = NDArray[np.float64]
@@ -126,7 +127,8 @@ def _agreement(
     overlap, color, distance = (np.full(count, np.nan) for _ in range(3))
     for t in crops.frames.tolist():
         crop = crops[t]
-        drawn = avatar.render(motion.poses[t], motion.trans[t], crop.K, crop.width, crop.height)
+        camera = Camera(crop.K, crop.width, crop.height)
+        drawn = avatar.pose(motion.poses[t], motion.trans[t]).render(camera)
         mask, alpha = crop.coverage(), drawn[..., 3]
         overlap[t] = iou(alpha.cpu().numpy(), mask.cpu().numpy())
         wanted = crop.color() * mask[..., None]

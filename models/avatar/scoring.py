@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.avatar.avatar import Avatar
+from models.cameras import Camera
 from models.metrics.image import Agreement, Distance, agreement
 
 Array = NDArray[np.floating]
@@ -44,14 +45,8 @@ def score(avatar: Avatar, view: View, distance: Distance | None = None) -> Agree
         distance: LPIPS, if it is wanted.
     """
     height, width = view.mask.shape
-    drawn = avatar.render(
-        _tensor(view.pose),
-        _tensor(view.pelvis) - avatar.rest_joints[0],
-        _tensor(view.K),
-        width,
-        height,
-        T_cam_world=None if view.T_cam_world is None else _tensor(view.T_cam_world),
-    ).numpy()
+    posed = avatar.pose(_tensor(view.pose), _tensor(view.pelvis) - avatar.rest_joints[0])
+    drawn = posed.render(Camera(view.K, width, height, view.T_cam_world)).numpy()
     return agreement(view.image / 255, view.mask / 255, drawn[..., :3], drawn[..., 3], distance)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from models.body.body import JOINT_COUNT, SHAPE_COUNT, BodyKind, BodyModel
-from models.cameras import scale_intrinsics
+from models.body.body import JOINT_COUNT, SHAPE_COUNT, BodyKind, BodyModel, load_embedded_body
+from models.body.transfer import SMPL_PELVIS, SMPL_STATURE, shape_of_stature, stature, usual_stature
+from models.cameras import Camera, scale_intrinsics
 from models.errors import InputError
 
 Array = NDArray[Any]
@@ -60,6 +61,10 @@ class Motion:
         """K (3, 3) for the source's pictures resized to this size."""
         return scale_intrinsics(self.K, width / self.width, height / self.height)
 
+    def camera(self) -> Camera:
+        """The source video's camera, in whose space the motion is."""
+        return Camera(self.K, self.width, self.height)
+
     def pelvis(self, rest_pelvis: ArrayLike) -> Array:
         """Where the pelvis is, (T, 3) float64 metres in camera space.
 
@@ -102,28 +107,24 @@ class Motion:
 def retarget(motion: Motion, body: BodyModel, betas: Array | None = None) -> Motion:
     """The motion for a body of another kind or shape: the poses stay, and so does the pelvis.
 
-    The pelvis is where `motion.joints` says; else where the motion's own shape puts it if that is of the
-    body's kind; else `trans` is kept, since the other body's rest pelvis is not known.
+    The pelvis is where `motion.joints` says, else where the motion's own body and shape put it; of SMPL's own
+    body, which is not here, the mean one does.
 
     Args:
         motion: stays as it is.
         body: the body to drive.
-        betas: (10,) its shape; the motion's own when it is of the same kind, otherwise the mean.
+        betas: (10,) its shape; the motion's own when it is of the same kind, otherwise an average one of the
+            same stature.
 
     Returns:
         A motion whose `trans`, `betas`, `body` and `joints` are the new body's.
     """
-    same_kind = motion.body == body.kind
     if betas is None:
-        betas = motion.betas if same_kind else np.zeros(SHAPE_COUNT, np.float32)
+        same_kind = motion.body == body.kind
+        betas = motion.betas if same_kind else shape_of_stature(body, _stature(motion)).cpu().numpy()
     shape = _like(body, betas)
-    rest_pelvis = body.shaped_joints(shape)[0]
-    if motion.joints is not None:
-        trans = _like(body, motion.joints[:, 0]) - rest_pelvis
-    elif same_kind:
-        trans = _like(body, motion.trans) + body.shaped_joints(_like(body, motion.betas))[0] - rest_pelvis
-    else:
-        trans = _like(body, motion.trans)
+    pelvis = motion.pelvis(_rest_pelvis(motion, body))
+    trans = _like(body, pelvis) - body.shaped_joints(shape)[0]
     with torch.no_grad():
         joints = body.articulate(_like(body, motion.poses), trans, shape)[1]
     return replace(
@@ -238,6 +239,24 @@ class _Reader:
             f"Motion file {self.path} {problem}.",
             "It must hold poses (T,72) in radians, trans (T,3) in metres, betas (10,), K (3,3), all finite.",
         )
+
+
+def _rest_pelvis(motion: Motion, body: BodyModel) -> Array:
+    """(3,) of the motion's own body, which may not be the one at hand."""
+    if motion.body == "smpl" and body.kind != "smpl":
+        return SMPL_PELVIS
+    own = body if motion.body == body.kind else load_embedded_body()
+    return own.shaped_joints(_like(own, motion.betas))[0].double().cpu().numpy()
+
+
+def _stature(motion: Motion) -> float:
+    """Metres from the ankles to the neck of the motion's own body."""
+    if motion.joints is not None:
+        return usual_stature(motion.joints)
+    if motion.body == "smpl":
+        return SMPL_STATURE
+    own = load_embedded_body()
+    return float(stature(own.shaped_joints(_like(own, motion.betas))))
 
 
 def _like(body: BodyModel, array: Array) -> torch.Tensor:

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.body.body import JOINT_COUNT, PARENTS, SHAPE_COUNT, BodyModel
-from models.body.stub_pickle import Refused, Stub, load_stubs, to_array
+from models.body.smpl_pickle import load_smpl_pickle
 from models.errors import InputError
+from models.stub_pickle import Refused, Stub, to_array
 
 Array = NDArray[Any]
 
@@ -68,6 +69,15 @@ def load_smpl(path: Path) -> BodyModel:
     )
 
 
+def check_smpl(path: Path) -> None:
+    """Reads the file without making a model of it.
+
+    Raises:
+        InputError: the file is no SMPL model or holds anything but one.
+    """
+    _arrays(path)
+
+
 def _smplx(path: Path) -> Any:
     try:
         import smplx
@@ -106,7 +116,7 @@ def _npz_parts(path: Path) -> dict[str, Array]:
 
 
 def _pickle_parts(path: Path) -> dict[str, Any]:
-    content = load_stubs(path.read_bytes())
+    content = load_smpl_pickle(path.read_bytes())
     if not isinstance(content, dict):
         kind = content.kind if isinstance(content, Stub) else type(content).__name__
         raise Refused(f"holds {kind}, not a model")

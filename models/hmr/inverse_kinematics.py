@@ -20,6 +20,7 @@ from torch import Tensor
 
 from models.body import JOINT_NAMES, BodyModel
 from models.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from models.cameras import towards
 from models.hmr import landmarks as sites
 from models.hmr.ground import level_plane, robust, standing_loss, tilt_loss
 from models.hmr.sides import with_steady_sides
@@ -150,16 +151,6 @@ def _bridged(seen: NDArray[np.bool_], fps: float) -> NDArray[np.intp]:
     return np.flatnonzero(fitted)
 
 
-def _towards(rays: Array) -> Array:
-    """(..., 3, 3) the smallest rotations that turn the optical axis to the rays (..., 3)."""
-    axis = np.array([0.0, 0.0, 1.0])
-    rays = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
-    x, y, z = np.moveaxis(np.cross(axis, rays), -1, 0)
-    o = np.zeros_like(x)
-    skew = np.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*x.shape, 3, 3)
-    return np.eye(3) + skew + skew @ skew / (1 + rays[..., 2])[..., None, None]
-
-
 def _torso_orientation(world: Array) -> Array:
     """(T, 3, 3) whose columns are the person's left, up and forward, from landmarks (T, len(SITES), 3)."""
     left_shoulder, right_shoulder, left_hip, right_hip = (world[:, i] for i in sites.TORSO)
@@ -222,7 +213,7 @@ class _Problem:
         points = (image[..., :2] - K[:2, 2]) / np.array([K[0, 0], K[1, 1]])
         rays = np.concatenate([points[:, :, sites.TORSO].mean(2), np.ones((*valid.shape, 1))], -1)
         # BlazePose looks along the ray through the person, not along the optical axis.
-        turn = _towards(rays)
+        turn = towards(rays)
         stretched = world * np.array([1, 1, START_STRETCH])
         world, stretched = (np.einsum("ntij,ntlj->ntli", turn, w) for w in (world, stretched))
 

@@ -53,7 +53,7 @@ def find(key: str) -> Path | None:
         KeyError: the table has no such row.
     """
     row = TABLE[key]
-    files = _record(row)
+    files = recorded(row)
     home = folder() / row.key
     if files is None or any(_size(home / name) != file.size for name, file in files.items()):
         return None
@@ -76,8 +76,15 @@ def how_to_get(key: str) -> str:
     """The command that brings a row's weights, for the end of a message."""
     row = TABLE[key]
     if row.remotes:
-        return f"Get them with: hsplat-pipeline weights fetch {key}"
-    return f"Download {row.files[0]} from {row.page}, then: hsplat-pipeline weights add FILE"
+        return f"Get them with: {command(key)}"
+    return f"Download {row.files[0]} from {row.page}, then: {command(key)}"
+
+
+def command(key: str) -> str:
+    """The command that puts a row's weights into the cache."""
+    return (
+        f"hsplat-pipeline weights fetch {key}" if TABLE[key].remotes else "hsplat-pipeline weights add FILE"
+    )
 
 
 def content_hash(key: str) -> str:
@@ -90,7 +97,7 @@ def content_hash(key: str) -> str:
     """
     require(key)
     row = TABLE[key]
-    files = dict(_record(row) or {})
+    files = dict(recorded(row) or {})
     home = folder() / key
     try:
         touched = [n for n, file in files.items() if (home / n).stat().st_mtime_ns != file.mtime_ns]
@@ -160,7 +167,7 @@ def _write_record(home: Path, files: Mapping[str, File], source: str | None = No
     partial.replace(home / RECORD)
 
 
-def _record(row: Weights) -> dict[str, File] | None:
+def recorded(row: Weights) -> dict[str, File] | None:
     """The files of a row as they were put into the cache; None where there is no whole record."""
     files = _json(folder() / row.key / RECORD).get("files")
     try:

@@ -109,8 +109,8 @@ def _smpl(gender: str) -> Weights:
     return Weights(
         key=f"smpl_{gender}",
         model=f"SMPL, {gender}",
-        purpose="the official body in place of the embedded one (--body)",
-        licence="SMPL's own: non-commercial research, after registration",
+        purpose="poses, optimize: the official body (--body)",
+        licence="SMPL's, non-commercial",
         page="https://smpl.is.tue.mpg.de",
         files=(f"SMPL_{gender.upper()}.pkl",),
     )
@@ -124,7 +124,7 @@ _ROWS = (
         key="hmr2",
         model="HMR 2.0",
         purpose="poses: SMPL's pose and shape in every frame",
-        licence="MIT (4D-Humans); trained with SMPL, whose licence is non-commercial",
+        licence="MIT; its use of SMPL non-commercial",
         page="https://github.com/shubham-goel/4D-Humans",
         files=(f"{_HMR2_FOLDER}/checkpoints/epoch=35-step=1000000.ckpt",),
         remotes=(Remote("https://www.cs.utexas.edu/~pavlakos/4dhumans/hmr2_data.tar.gz", 2_700_000_000),),

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from stages.base import Settings, Stage, Work
+from stages.base import Device, Settings, Stage, Work
 
 
 class DetectSettings(Settings):
@@ -15,6 +15,7 @@ class DetectSettings(Settings):
     """
 
     engine: Literal["auto", "blazepose"] = "auto"
+    device: Device = "auto"
     person: int | None = Field(None, ge=1, description="number of the person to take")
 
 

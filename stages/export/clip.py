@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models import drawing
 from models.avatar import Avatar
 from models.body import BodyModel, Motion
+from models.cameras import Camera
 from models.drawing import Image
 from models.errors import StageError
 from stages.frames import Frames
@@ -131,28 +132,13 @@ class Clip:
         (H, W, 3) premultiplied, and alpha (H, W)."""
         motion = motion or self.refined
         trans = self.pelvises(motion)[index] - self.avatar.rest_joints[0].numpy()
-        return render_avatar(self.avatar, motion.poses[index], trans, K, width, height, T_cam_world)
+        return render_avatar(self.avatar, motion.poses[index], trans, Camera(K, width, height, T_cam_world))
 
 
-def render_avatar(
-    avatar: Avatar,
-    poses: Array,
-    trans: Array,
-    K: Array,
-    width: int,
-    height: int,
-    T_cam_world: Array | None = None,
-) -> tuple[Array, Array]:
-    """Avatar.render on the CPU as arrays: colour (H, W, 3) premultiplied, and alpha (H, W)."""
-    with torch.no_grad():
-        picture = avatar.render(
-            _tensor(poses),
-            _tensor(trans),
-            _tensor(K),
-            width,
-            height,
-            T_cam_world=None if T_cam_world is None else _tensor(T_cam_world),
-        ).numpy()
+@torch.no_grad()
+def render_avatar(avatar: Avatar, poses: Array, trans: Array, camera: Camera) -> tuple[Array, Array]:
+    """The avatar in one pose, drawn on the CPU: colour (H, W, 3) premultiplied, and alpha (H, W)."""
+    picture = avatar.pose(poses, trans).render(camera).numpy()
     return picture[..., :3], picture[..., 3]
 
 
@@ -161,7 +147,3 @@ def evenly(values: Sequence[int] | NDArray[np.intp], count: int) -> list[int]:
     if len(values) <= count:
         return [int(value) for value in values]
     return [int(values[i]) for i in np.linspace(0, len(values) - 1, count).round().astype(int)]
-
-
-def _tensor(array: Array) -> torch.Tensor:
-    return torch.as_tensor(np.asarray(array), dtype=torch.float32)

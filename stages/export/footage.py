@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from models import drawing
 from models.avatar import Avatar
 from models.avatar.completion import HARDLY
+from models.avatar.showing import UP, a_pose, front_camera
 from models.body import JOINT_NAMES, Motion
-from models.cameras import look_at, orbit, scale_intrinsics
+from models.cameras import orbit, scale_intrinsics
 from models.drawing import Color, Image
 from models.metrics import tight_crop
 from stages.export.clip import Array, Clip, evenly, render_avatar
@@ -32,18 +33,6 @@ _ANKLES, _HEAD = (
     [JOINT_NAMES.index("left_ankle"), JOINT_NAMES.index("right_ankle")],
     JOINT_NAMES.index("head"),
 )
-
-# Arms lowered from the T-pose and bent a little, legs a little apart: hides least and stretches nothing.
-_A_POSE = {
-    16: (0, 0, -0.85),
-    17: (0, 0, 0.85),
-    18: (0, -0.25, 0),
-    19: (0, 0.25, 0),
-    1: (0, 0, 0.1),
-    2: (0, 0, -0.1),
-}
-_TURNTABLE_DISTANCE = 4.0  # metres
-_TURNTABLE_FILL = 0.86  # of the picture's height
 
 _GUESSED, _RARELY, _OFTEN = ([0.95, 0.55, 0.15], [0.75, 0.88, 0.97], [0.03, 0.25, 0.50])  # RGB
 
@@ -152,23 +141,13 @@ class Turntable:
         self.height = even(height)
         self.width = even(self.height * 3 // 4)
         self.poses = a_pose()
-        with torch.no_grad():
-            means = avatar.pose(torch.from_numpy(self.poses), torch.zeros(3)).means.numpy()
-        # A stray Gaussian must not shrink the person.
-        low, high = np.percentile(means, [0.5, 99.5], axis=0)
-        pelvis = avatar.rest_joints[0].numpy()
-        self.camera = look_at([pelvis[0], (low[1] + high[1]) / 2, pelvis[2]], _TURNTABLE_DISTANCE)
-        tall = _TURNTABLE_FILL * self.height * _TURNTABLE_DISTANCE / (high[1] - low[1])
-        reach = np.abs([low - pelvis, high - pelvis])[:, [0, 2]].max()
-        wide = _TURNTABLE_FILL * self.width / 2 * (_TURNTABLE_DISTANCE - reach) / reach
-        focal = min(tall, wide)
-        self.K = np.array([[focal, 0, self.width / 2], [0, focal, self.height / 2], [0, 0, 1]])
+        self.camera = front_camera(avatar, self.width, self.height)
         self.backdrop = plain_backdrop(self.width, self.height)
 
     def view(self, angle: float) -> Image:
         """The avatar from one side: 0 the front, then, in radians, its left, its back, its right."""
-        turned = orbit([0, 0, _TURNTABLE_DISTANCE], [0, -1, 0], angle) @ self.camera
-        picture = render_avatar(self.avatar, self.poses, np.zeros(3), self.K, self.width, self.height, turned)
+        camera = self.camera.orbited(self.avatar.rest_joints[0], UP, angle)
+        picture = render_avatar(self.avatar, self.poses, np.zeros(3), camera)
         return over(*picture, self.backdrop)
 
     def turn(self, count: int) -> Iterator[Image]:
@@ -183,14 +162,6 @@ def by_coverage(avatar: Avatar) -> Avatar:
     share = avatar.coverage[:, None]
     seen = torch.lerp(rarely, often, ((share - HARDLY) / (1 - HARDLY)).clamp(0, 1))
     return replace(avatar, colors=torch.where(share <= HARDLY, guessed, seen))
-
-
-def a_pose() -> NDArray[np.float32]:
-    """(72,) axis-angle of the A-pose."""
-    poses = np.zeros((24, 3), np.float32)
-    for joint, angles in _A_POSE.items():
-        poses[joint] = angles
-    return poses.reshape(-1)
 
 
 def subject_window(clip: Clip, height: int) -> Window:

@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from stages.base import Settings, Stage, Work
+from stages import engines
+from stages.base import Device, Settings, Stage, Work
+from stages.engines import RealEngine
 
 
 class PosesSettings(Settings):
@@ -15,26 +17,33 @@ class PosesSettings(Settings):
     video; it goes before any engine. `body` is the user's SMPL model, in place of the embedded body.
     """
 
-    engine: Literal["auto", "blazepose"] = "auto"
+    engine: Literal["auto", "hmr2", "blazepose"] = "auto"
+    device: Device = "auto"
     file: Path | None = None
     body: Path | None = None
     height: float | None = Field(None, ge=0.5, le=2.8, description="the person's, in metres, where known")
     steps: int = Field(300, ge=20, le=10_000, description="of the fit to the landmarks")
 
 
+def network(settings: PosesSettings) -> RealEngine | None:
+    """HMR 2.0, unless the user brings the motion."""
+    return None if settings.file is not None else RealEngine("hmr2", (), "hmr2")
+
+
 def choose_engine(settings: PosesSettings) -> str:
     """The engine that will run; "file" where the user brings the motion."""
-    if settings.file is not None:
-        return "file"
-    return "blazepose" if settings.engine == "auto" else settings.engine
+    real = network(settings)
+    return (
+        "file" if real is None else engines.choose_engine(settings.engine, real, "blazepose", settings.device)
+    )
 
 
 def run(work: Work) -> dict[str, Any]:
     """Write `motion.npz`.
 
     Raises:
-        InputError: the user's motion or body cannot be used.
-        StageError: the disk is full.
+        InputError: the user's motion or body, or the weights, cannot be used.
+        StageError: the disk is full, or the network has nothing to say.
     """
     from stages.poses.fitting import find_poses
 
@@ -43,10 +52,11 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="poses",
-    version=2,
+    version=3,
     needs=("frames", "detect"),
     settings=PosesSettings,
     run=run,
     engine=choose_engine,
     title="Finding the poses",
+    real=network,
 )

@@ -16,6 +16,7 @@ from stages.base import Work
 from stages.disk import full_disk_told
 from stages.frames import Frames
 from stages.poses import PosesSettings
+from stages.poses.recovery import recovered
 
 Array = NDArray[np.float64]
 Facts = dict[str, Any]
@@ -129,5 +130,6 @@ def _through_camera(motion: Motion, own: Array, clip: Array) -> Motion:
 # An engine reads the folders of earlier stages and gives one pose for every frame kept.
 ENGINES: dict[str, Callable[[Work, Frames, BodyModel], tuple[Motion, Facts]]] = {
     "blazepose": fitted_to_landmarks,
+    "hmr2": recovered,
     "file": users_motion,
 }

@@ -9,6 +9,7 @@ import torch
 
 from models.avatar import Avatar
 from models.body import load_embedded_body
+from models.cameras import Camera
 from stages.images import write_image
 from stages.video import write_video
 from tests.models.avatar.scenes import HEIGHT, WIDTH, K, true_avatar, true_motion
@@ -70,7 +71,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _drawn(avatar: Avatar, pose: torch.Tensor, trans: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    picture = avatar.render(pose, trans, torch.from_numpy(K).float(), WIDTH, HEIGHT).numpy()
+    picture = avatar.pose(pose, trans).render(Camera(K, WIDTH, HEIGHT)).numpy()
     alpha = picture[..., 3:]
     image = 255 * picture[..., :3] + (1 - alpha) * GREEN
     return image.round().clip(0, 255).astype(np.uint8), (255 * alpha[..., 0]).round().astype(np.uint8)

@@ -5,6 +5,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,8 @@ import stages
 from models.errors import InputError, StageError
 from pipeline import config
 from pipeline.__main__ import main
-from stages.base import Settings, Stage, Work
+from stages.base import Device, Settings, Stage, Work
+from stages.engines import RealEngine, choose_engine
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -43,6 +45,8 @@ class PosesSettings(Settings):
 
 class MasksSettings(Settings):
     folder: Path | None = None
+    engine: Literal["auto", "net", "embedded"] = "auto"
+    device: Device = "auto"
 
 
 class OptimizeSettings(Settings):
@@ -98,6 +102,15 @@ def engine(settings: Any) -> str:
     return "embedded"
 
 
+def network(settings: MasksSettings) -> RealEngine | None:
+    return None if settings.folder else RealEngine("net", ("json",), "sam_vit_b")
+
+
+def masks_engine(settings: MasksSettings) -> str:
+    real = network(settings)
+    return choose_engine(settings.engine, real, "embedded", settings.device) if real else "file"
+
+
 def rendering_engine(settings: OptimizeSettings) -> str:
     if settings.device == "cuda":
         raise InputError("There is no CUDA device.", "Use --device cpu.")
@@ -105,8 +118,9 @@ def rendering_engine(settings: OptimizeSettings) -> str:
 
 
 def row(name: str, needs: tuple[str, ...], settings: type[Settings]) -> Stage:
-    choose = rendering_engine if name == "optimize" else engine
-    return Stage(name, 1, needs, settings, work, choose, f"do {name}")
+    choose = {"optimize": rendering_engine, "masks": masks_engine}.get(name, engine)
+    stage = Stage(name, 1, needs, settings, work, choose, f"do {name}")
+    return replace(stage, real=network) if name == "masks" else stage
 
 
 FAKES = (

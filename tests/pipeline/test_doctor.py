@@ -11,6 +11,7 @@ import pytest
 from models import gpu
 from pipeline import doctor
 from pipeline.doctor import Check, examine
+from tests.made_up_weights import install
 
 Room = namedtuple("Room", "free")
 Memory = namedtuple("Memory", "available")
@@ -89,3 +90,14 @@ def test_room_on_the_disk(monkeypatch: pytest.MonkeyPatch, free: int, state: str
 def test_room_in_memory(monkeypatch: pytest.MonkeyPatch, free: int, state: str) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(free))
     assert named("memory").state == state
+
+
+def test_real_engines_with_what_they_lack(
+    chain: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path))
+    check = named("masks: net")
+    assert (check.state, check.mend) == ("absent", "hsplat-pipeline weights fetch sam_vit_b")
+    assert "embedded takes its place" in check.detail
+    install("sam_vit_b")
+    assert named("masks: net").state == "ok"

@@ -7,9 +7,11 @@ from models.avatar import Avatar, Evidence
 from models.avatar.gaussians import Gaussians
 from models.avatar.surface import spread
 from models.body import BodyModel
+from models.cameras import Camera
 
 WIDTH, HEIGHT = 96, 128
 K = np.array([[150.0, 0, WIDTH / 2], [0, 150.0, HEIGHT / 2], [0, 0, 1]])
+CAMERA = Camera(K, WIDTH, HEIGHT)
 FACING = (np.pi, 0.0, 0.0)  # upright in a camera whose y points down, the face towards it
 
 
@@ -50,7 +52,7 @@ def filmed(body: BodyModel, frames: int = 9, noise: float = 0.12, seed: int = 0)
     avatar, (poses, trans) = true_avatar(body), true_motion(frames)
     images, masks = [], []
     for pose, shift in zip(poses, trans, strict=True):
-        drawn = avatar.render(pose, shift, torch.from_numpy(K).float(), WIDTH, HEIGHT).numpy()
+        drawn = avatar.pose(pose, shift).render(CAMERA).numpy()
         image = drawn[..., :3] + (1 - drawn[..., 3:]) * 0.3
         images.append((image * 255).clip(0, 255).astype(np.uint8))
         masks.append((drawn[..., 3] * 255).astype(np.uint8))

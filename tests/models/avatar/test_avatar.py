@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from models.avatar import Avatar
-from models.body import BodyModel
+from models.body import BodyModel, Motion
+from models.cameras import Camera
 from models.errors import InputError
-from tests.models.avatar.scenes import HEIGHT, WIDTH, K, true_motion
+from tests.models.avatar.scenes import CAMERA, HEIGHT, WIDTH, K, true_motion
 
 
 def test_saved_avatar_loads_as_it_was(avatar: Avatar, tmp_path: Path) -> None:
@@ -43,19 +44,118 @@ def test_camera_motion_equals_opposite_body_motion(avatar: Avatar) -> None:
     pose, trans = (a[0] for a in true_motion(3))
     moved = torch.eye(4)
     moved[:3, 3] = torch.tensor([0.1, -0.05, 0.4])
-    camera = torch.from_numpy(K).float()
-    first = avatar.render(pose, trans, camera, WIDTH, HEIGHT, T_cam_world=moved)
-    second = avatar.render(pose, trans + moved[:3, 3], camera, WIDTH, HEIGHT)
+    first = avatar.pose(pose, trans).render(Camera(K, WIDTH, HEIGHT, moved))
+    second = avatar.pose(pose, trans + moved[:3, 3]).render(CAMERA)
     torch.testing.assert_close(first, second, atol=1e-4, rtol=0)
 
 
 def test_background_shows_where_the_avatar_is_not(avatar: Avatar) -> None:
     pose, trans = (a[0] for a in true_motion(3))
     green = torch.tensor([0.0, 1.0, 0.0])
-    picture = avatar.render(pose, trans, torch.from_numpy(K).float(), WIDTH, HEIGHT, background=green)
+    picture = avatar.pose(pose, trans).render(CAMERA, background=green)
     assert picture.shape == (HEIGHT, WIDTH, 3)
     torch.testing.assert_close(picture[0, 0], green)
     assert (picture[HEIGHT // 2, WIDTH // 2] - green).abs().max() > 0.1
+
+
+def test_a_batch_of_poses_is_each_pose(avatar: Avatar) -> None:
+    poses, trans = true_motion(3)
+    together = avatar.pose(poses, trans)
+    assert together.means.shape == (3, len(avatar), 3)
+    pictures, place = together.render(CAMERA), avatar.pose(poses, trans[0])
+    assert pictures.shape == (3, HEIGHT, WIDTH, 4)
+    for t in range(3):
+        alone = avatar.pose(poses[t], trans[t])
+        torch.testing.assert_close(pictures[t], alone.render(CAMERA))
+        torch.testing.assert_close(together.rotations[t], alone.rotations)
+        torch.testing.assert_close(place.means[t], avatar.pose(poses[t], trans[0]).means)
+
+
+def test_a_batch_of_cameras_sees_one_pose_or_each_its_own(avatar: Avatar) -> None:
+    poses, trans = true_motion(3)
+    orbits = [CAMERA.orbited([0, 0, 3], [0, -1, 0], angle) for angle in (0.0, 0.4, 0.8)]
+    places = torch.stack([one.T_cam_world for one in orbits])
+    several = Camera(K, WIDTH, HEIGHT, places)
+    one, each = avatar.pose(poses[0], trans[0]).render(several), avatar.pose(poses, trans).render(several)
+    smaller = Camera(np.diag([0.5, 0.5, 1]) @ K, WIDTH, HEIGHT)
+    every_K = Camera(np.stack([K, K, smaller.K.numpy()]), WIDTH, HEIGHT)
+    with_their_own = avatar.pose(poses[0], trans[0]).render(every_K)
+    for t, orbit in enumerate(orbits):
+        torch.testing.assert_close(one[t], avatar.pose(poses[0], trans[0]).render(orbit))
+        torch.testing.assert_close(each[t], avatar.pose(poses[t], trans[t]).render(orbit))
+    torch.testing.assert_close(with_their_own[1], avatar.pose(poses[0], trans[0]).render(CAMERA))
+    torch.testing.assert_close(with_their_own[2], avatar.pose(poses[0], trans[0]).render(smaller))
+
+
+def test_arrays_are_poses_too_and_without_trans_the_pelvis_rests(avatar: Avatar) -> None:
+    turned = np.zeros(72)
+    turned[1] = 1.0
+    posed = avatar.pose(turned)
+    torch.testing.assert_close(posed.means, avatar.pose(torch.from_numpy(turned), torch.zeros(3)).means)
+    pelvis = posed.transforms[0, :3, :3] @ avatar.rest_joints[0] + posed.transforms[0, :3, 3]
+    torch.testing.assert_close(pelvis, avatar.rest_joints[0])
+
+
+def test_gradients_reach_the_pose(avatar: Avatar) -> None:
+    poses, trans = (a[0].clone().requires_grad_() for a in true_motion(3))
+    avatar.pose(poses, trans).render(CAMERA).sum().backward()
+    assert poses.grad is not None and poses.grad.abs().max() > 0
+    assert trans.grad is not None and trans.grad.abs().max() > 0
+
+
+def test_a_motion_of_another_body_keeps_its_pelvis(avatar: Avatar, body: BodyModel) -> None:
+    poses, trans = (a.numpy() for a in true_motion(3))
+    motion = Motion(
+        poses, trans, np.zeros(10), K, np.arange(3), 10.0, WIDTH, HEIGHT, "smpl", valid=np.ones(3, bool)
+    )
+    torch.testing.assert_close(avatar.trans_for(motion), torch.from_numpy(trans))
+    joints = np.zeros((3, 24, 3), np.float32)
+    joints[:, 0] = [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    posed = avatar.pose(poses, avatar.trans_for(replace(motion, joints=joints)))
+    pelvis = posed.transforms[:, 0, :3, :3] @ avatar.rest_joints[0] + posed.transforms[:, 0, :3, 3]
+    torch.testing.assert_close(pelvis, torch.from_numpy(joints[:, 0]), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("poses", "trans", "reason"),
+    [
+        (np.zeros(69), None, "72"),
+        (np.zeros((2, 3, 72)), None, "72"),
+        (np.zeros((0, 72)), None, "72"),
+        (np.full(72, np.nan), None, "finite"),
+        (np.zeros(72), np.full(3, np.inf), "finite"),
+        (np.zeros(72), np.zeros(4), r"trans must be \(3,\)"),
+        (np.zeros((2, 72)), np.zeros((3, 3)), "trans"),
+        (np.zeros(72), np.zeros((2, 3)), "trans"),
+    ],
+)
+def test_poses_that_are_none_are_refused(
+    avatar: Avatar, poses: np.ndarray, trans: np.ndarray | None, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        avatar.pose(poses, trans)
+
+
+@pytest.mark.parametrize(("width", "height"), [(96, 128), (33, 47), (640, 360), (512, 512)])
+def test_a_gaussian_is_seen_where_the_camera_projects_it(avatar: Avatar, width: int, height: int) -> None:
+    """With pixel centres at +0.5, the centre of mass of a round Gaussian's picture is there."""
+    place, focal = torch.tensor([0.13, -0.21, 2.9]), 0.9 * height
+    camera = Camera([[focal, 0, 0.52 * width], [0, focal, 0.47 * height], [0, 0, 1]], width, height)
+    rest = {name: value[:1] for name, value in vars(avatar).items() if name in ("quaternions", "weights")}
+    alone = replace(
+        avatar,
+        **rest,
+        means=place[None],
+        colors=torch.ones(1, 3),
+        log_scales=torch.full((1, 3), 5.0 / height).log(),
+        opacity_logits=torch.tensor([3.0]),
+        coverage=torch.ones(1),
+    )
+    alpha = alone.pose(np.zeros(72)).render(camera)[..., 3].double()
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    seen = torch.stack([(alpha * x).sum(), (alpha * y).sum()]) / alpha.sum()
+    expected = camera.K @ place.double()
+    torch.testing.assert_close(seen, expected[:2] / expected[2], atol=0.01, rtol=0)
 
 
 def _damaged(path: Path, avatar: Avatar, **changes: np.ndarray) -> Path:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-import torch
 
 from models.avatar import Avatar
 from models.avatar.scoring import View, mean_score, score
+from models.cameras import Camera
 from models.metrics import Agreement
 from tests.models.avatar.scenes import HEIGHT, WIDTH, K, true_motion
 
@@ -11,8 +11,7 @@ from tests.models.avatar.scenes import HEIGHT, WIDTH, K, true_motion
 def picture(avatar: Avatar, T_cam_world: np.ndarray | None = None, shift: float = 0.0) -> View:
     """The avatar's own picture, and how it stood for that; `shift` metres aside."""
     pose, trans = (a[0] for a in true_motion(3))
-    T = None if T_cam_world is None else torch.from_numpy(T_cam_world).float()
-    drawn = avatar.render(pose, trans, torch.from_numpy(K).float(), WIDTH, HEIGHT, T_cam_world=T).numpy()
+    drawn = avatar.pose(pose, trans).render(Camera(K, WIDTH, HEIGHT, T_cam_world)).numpy()
     solid = drawn[..., :3] / np.maximum(drawn[..., 3:], 1e-3)
     return View(
         image=(255 * solid.clip(0, 1)).round().astype(np.uint8),

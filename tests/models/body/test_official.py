@@ -23,6 +23,10 @@ V = 6890
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, Any]:
+    return smpl_arrays()
+
+
+def smpl_arrays() -> dict[str, Any]:
     """A body with SMPL's shapes and random content."""
     generator = np.random.default_rng(0)
     weights = generator.random((V, 24)) ** 8

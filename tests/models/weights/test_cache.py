@@ -9,20 +9,7 @@ from models import weights
 from models.errors import InputError
 from models.weights import TABLE
 from models.weights.cache import installing, recorded_source
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def install(key: str, content: bytes = b"numbers") -> None:
-    row = TABLE[key]
-    with installing(row, "test") as home:
-        for name in row.files:
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            (home / name).write_bytes(content)
+from tests.made_up_weights import install
 
 
 def test_nothing_is_found_on_a_new_machine(cache: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from models.avatar import Avatar
 from models.body import BodyModel, Motion
-from models.cameras import orbit
+from models.cameras import Camera, orbit
 from stages.export.clip import render_avatar
 from stages.images import write_image
 from tests.stages.export.conftest import (  # noqa: F401
@@ -84,10 +84,7 @@ def pictured(make_truth: MakeTruth, avatar: Avatar, motion: Motion) -> Path:  # 
             avatar,
             motion.poses[row],
             motion.trans[row],
-            np.diag([2, 2, 1]) @ K,
-            2 * WIDTH,
-            2 * HEIGHT,
-            T_cam_world,
+            Camera(np.diag([2, 2, 1]) @ K, 2 * WIDTH, 2 * HEIGHT, T_cam_world),
         )
         _write(novel / f"cam0_frame{row:03d}.png", color, alpha)
     np.savez(
@@ -98,7 +95,7 @@ def pictured(make_truth: MakeTruth, avatar: Avatar, motion: Motion) -> Path:  # 
         T_world_cam=np.linalg.inv(T_cam_world)[None],
         frame_indices=[0, 3],
     )
-    color, alpha = render_avatar(avatar, motion.poses[2], motion.trans[2], K, WIDTH, HEIGHT)
+    color, alpha = render_avatar(avatar, motion.poses[2], motion.trans[2], Camera(K, WIDTH, HEIGHT))
     _write(poses / "pose0.png", color, alpha)
     np.savez(poses / "gt.npz", poses_cam=motion.poses[2:3], joints_cam=motion.joints[2:3], K=K, fps=10.0)
     return path

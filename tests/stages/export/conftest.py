@@ -11,6 +11,7 @@ import torch
 
 from models.avatar import Avatar
 from models.body import PARENTS, BodyModel, Motion, load_embedded_body, retarget
+from models.cameras import Camera
 from models.drawing import project
 from stages.export.clip import Clip, render_avatar
 from stages.export.perframe import JOINTS, LANDMARKS
@@ -167,8 +168,9 @@ def _write_frames(folder: Path) -> None:
 
 def _write_pictures(folders: Inputs, avatar: Avatar, motion: Motion) -> None:
     """Frames that show the avatar before green, and its masks."""
+    camera = Camera(K, WIDTH, HEIGHT)
     for index in range(FRAMES):
-        color, alpha = render_avatar(avatar, motion.poses[index], motion.trans[index], K, WIDTH, HEIGHT)
+        color, alpha = render_avatar(avatar, motion.poses[index], motion.trans[index], camera)
         if index == UNSEEN:
             color, alpha = np.zeros_like(color), np.zeros_like(alpha)
         image = (255 * color + (1 - alpha[..., None]) * GREEN).round().astype(np.uint8)

@@ -1,0 +1,67 @@
+"""Which engine a stage takes: the real network where it can run, else the embedded one."""
+
+from dataclasses import dataclass
+from importlib import util
+
+from models import gpu, weights
+from models.errors import InputError
+from models.gpu import Lack
+
+SYNC = "make sync"  # installs every package of the lock file
+
+
+@dataclass(frozen=True)
+class RealEngine:
+    """The engine of a stage that runs a network which this project does not bring with it.
+
+    Attributes:
+        name: in the stage's table of engines and in its settings.
+        packages: the modules that it imports beyond those of every run.
+        weights: their key in `models.weights.TABLE`; None where the settings name a file of the user's own.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    weights: str | None
+
+
+def lack(engine: RealEngine) -> Lack | None:
+    """The first thing that the engine lacks here, its `mend` a command; None where it can run."""
+    missing = [package for package in engine.packages if util.find_spec(package) is None]
+    if missing:
+        return Lack(f"{', '.join(missing)} not installed", SYNC)
+    if engine.weights is not None and weights.find(engine.weights) is None:
+        return Lack(
+            f"the weights of {weights.TABLE[engine.weights].model} are not here",
+            weights.command(engine.weights),
+        )
+    return None
+
+
+def choose_engine(asked: str, real: RealEngine, embedded: str, device: str = "auto") -> str:
+    """The engine's name: the one asked for; for "auto" the real one where it can run, else the embedded one.
+
+    Args:
+        asked: "auto" or an engine's name.
+        real: the stage's network, as the settings want it.
+        embedded: the name of what takes its place.
+        device: what the network is to run on: "auto", "cpu" or "cuda".
+
+    Raises:
+        InputError: the real engine is asked for and cannot run, or is to run on CUDA and there is none.
+    """
+    if asked not in ("auto", real.name):
+        return asked
+    lacking = lack(real)
+    if lacking is not None and asked == "auto":
+        return embedded
+    if lacking is not None:
+        raise InputError(
+            f"The engine {real.name} cannot run: {lacking.problem}.",
+            f"Mend it with: {lacking.mend}; or leave the engine at auto, which then takes {embedded}.",
+        )
+    if device == "cuda" and gpu.device() is None:
+        raise InputError(
+            f"The engine {real.name} cannot run on CUDA: there is no usable CUDA device.", gpu.NEXT_STEP
+        )
+    return real.name
