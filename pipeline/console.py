@@ -1,7 +1,8 @@
 """What a person sees: progress bars on a terminal, plain lines elsewhere, the tables at the end."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -125,6 +126,22 @@ class Lines:
         say(f"{step.stage.name}: done, {_outcome(manifest)}", self._console)
         for text in _warnings(manifest):
             say(text, self._console)
+
+
+@contextmanager
+def steps(title: str, console: Console) -> Iterator[Callable[..., None]]:
+    """A bar for work without stages, on a terminal; told done, total and a note, as stages tell theirs."""
+    if not console.is_terminal:
+        yield lambda done, total, note="": None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task(title, total=None)
+
+        def told(done: int, total: int, note: str = "") -> None:
+            bars.update(bar, completed=done, total=total, description=f"{title}: {note}" if note else title)
+
+        yield told
 
 
 def _notices(states: list[State]) -> Iterable[str]:

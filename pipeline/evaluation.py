@@ -5,15 +5,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from models.errors import InputError
-from pipeline import config
-from pipeline.workspace import Damaged, Workspace
+from pipeline.finished import finished, recorded_body
+from pipeline.workspace import Workspace
 
 FILE = "evaluate.json"
 NAMES = {
@@ -54,8 +53,8 @@ def evaluate_workspace(
     """
     from stages.evaluate import NEEDS, evaluate
 
-    folders = _finished(workspace, NEEDS)
-    body = options.pop("body", None) or _recorded_body(workspace)
+    folders = finished(workspace, NEEDS)
+    body = options.pop("body", None) or recorded_body(workspace)
     facts = {"workspace": str(workspace.folder), **evaluate(folders, truth, body, **options)}
     path = output or workspace.folder / FILE
     try:
@@ -65,41 +64,6 @@ def evaluate_workspace(
             f"{path} cannot be written: {error.strerror}.", "Name another with --json."
         ) from error
     return facts
-
-
-def _finished(workspace: Workspace, names: Iterable[str]) -> dict[str, Path]:
-    """The folders of some stages, which must be whole and made from one another."""
-    advice = f"Finish it: hsplat-pipeline run VIDEO --workspace {workspace.folder}"
-    if workspace.running:
-        raise InputError(f"A run is at work in {workspace.folder}.", "Wait until it ends.")
-    manifests = {}
-    for name in names:
-        try:
-            manifests[name] = workspace.manifest(name)
-        except (FileNotFoundError, NotADirectoryError):
-            raise InputError(f"{workspace.folder} has not finished: {name} is missing.", advice) from None
-        except Damaged as damage:
-            raise InputError(f"{workspace.folder} is damaged: {damage}.", advice) from damage
-    for name, manifest in manifests.items():
-        for need, fingerprint in manifest.needs.items():
-            if need in manifests and manifests[need].fingerprint != fingerprint:
-                raise InputError(
-                    f"{workspace.folder} has not finished: {name} is older than {need}, which it is made of.",
-                    advice,
-                )
-    return {name: workspace.stage_folder(name) for name in manifests}
-
-
-def _recorded_body(workspace: Workspace) -> Path | None:
-    try:
-        configuration: Any = config.parsed(workspace.record().configuration)
-    except (Damaged, OSError, ValidationError) as error:
-        raise InputError(
-            f"{workspace.record_path} is damaged, or another version wrote it.",
-            "Run again on the video; what is up to date stays.",
-        ) from error
-    body: Path | None = configuration.optimize.body
-    return body
 
 
 def as_tables(facts: Mapping[str, Any]) -> Group:

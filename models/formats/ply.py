@@ -6,20 +6,14 @@ a logit, log scales and a unit quaternion wxyz. Some importers refuse any shorte
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from plyfile import PlyData, PlyElement, PlyElementParseError, PlyHeaderParseError
 from scipy.special import expit, logit
 
 from models.errors import InputError
-
-Array = NDArray[np.float32]
-
-SH_DEGREE_0 = 0.28209479177387814
-"""The constant spherical harmonic: colour = 0.5 + SH_DEGREE_0 * f_dc."""
+from models.formats.cloud import SH_DEGREE_0, Array, Splats, unit_quaternions
 
 PROPERTIES = (
     *("x", "y", "z", "nx", "ny", "nz"),
@@ -34,25 +28,6 @@ PROPERTIES = (
 _OPACITY_MARGIN = 1e-6
 
 
-@dataclass(frozen=True)
-class Splats:
-    """Gaussians in plain units, float32.
-
-    Attributes:
-        means: (N, 3) metres.
-        rotations: (N, 4) quaternions wxyz, of any length but zero.
-        scales: (N, 3) standard deviations along the rotated axes, metres, positive.
-        colors: (N, 3) RGB, normally in [0, 1].
-        opacities: (N,) in [0, 1].
-    """
-
-    means: Array
-    rotations: Array
-    scales: Array
-    colors: Array
-    opacities: Array
-
-
 def write_ply(path: Path, splats: Splats, comments: Sequence[str] = ()) -> None:
     """Writes the Gaussians in the 62-float layout; `comments` go into the header.
 
@@ -60,10 +35,8 @@ def write_ply(path: Path, splats: Splats, comments: Sequence[str] = ()) -> None:
         ValueError: arrays of unequal length, or values that the file cannot hold (a scale that is not
             positive, a quaternion of length zero, anything not finite).
     """
-    count = len(splats.means)
-    length = np.linalg.norm(splats.rotations, axis=1, keepdims=True)
-    if count and (splats.scales.min() <= 0 or length.min() == 0):
-        raise ValueError("every scale must be positive and every quaternion of some length")
+    count = len(splats)
+    rotations = unit_quaternions(splats)
     opacity = np.clip(splats.opacities.astype(np.float64), _OPACITY_MARGIN, 1 - _OPACITY_MARGIN)
     columns = [
         splats.means,
@@ -72,11 +45,9 @@ def write_ply(path: Path, splats: Splats, comments: Sequence[str] = ()) -> None:
         np.zeros((count, 45)),
         logit(opacity)[:, None],
         np.log(splats.scales),
-        splats.rotations / length,
+        rotations,
     ]
     values = np.ascontiguousarray(np.concatenate(columns, axis=1), dtype="<f4")
-    if not np.isfinite(values).all():
-        raise ValueError("a Gaussian has a value that is not finite")
     vertices = values.view([(name, "<f4") for name in PROPERTIES])[:, 0]
     element = PlyElement.describe(vertices, "vertex")
     PlyData([element], byte_order="<", comments=list(comments)).write(str(path))

@@ -4,21 +4,19 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-from scipy.spatial.transform import Rotation
+from typing import Any
 
 from models import drawing
 from models.avatar import Avatar
 from models.body import load_body
 from models.drawing import Image
-from models.formats import Splats, write_ply
+from models.formats import write_ply
 from stages.base import Progress, Work
 from stages.disk import full_disk_told
 from stages.export import FILES, NEEDS, REPORT, ExportSettings, report
 from stages.export.assessment import gather, metrics
 from stages.export.clip import Clip, evenly
+from stages.export.content import Up, resting
 from stages.export.footage import Turntable, by_coverage, comparison, overlay
 from stages.export.page import write_page
 from stages.facts import write_json
@@ -26,8 +24,6 @@ from stages.images import write_image
 from stages.video import write_video
 
 TURNTABLE_FPS = 24.0
-# Half a turn about x: what was up is down, what was in front is behind.
-_UPSIDE_DOWN = Rotation.from_euler("x", np.pi)
 
 
 def write_outputs(work: Work) -> dict[str, Any]:
@@ -56,25 +52,9 @@ def write_outputs(work: Work) -> dict[str, Any]:
     }
 
 
-def splats(avatar: Avatar, up: Literal["y", "-y"] = "y") -> Splats:
-    """The avatar's Gaussians in its rest pose: metres, facing +Z with Y up, or facing -Z with -Y up."""
-    means, quaternions = avatar.means.numpy(), avatar.quaternions.numpy()
-    if up == "-y":
-        means = _UPSIDE_DOWN.apply(means).astype(np.float32)
-        turned = _UPSIDE_DOWN * Rotation.from_quat(quaternions, scalar_first=True)
-        quaternions = turned.as_quat(scalar_first=True).astype(np.float32)
-    return Splats(
-        means=means,
-        rotations=quaternions,
-        scales=avatar.log_scales.exp().numpy(),
-        colors=avatar.colors.numpy(),
-        opacities=avatar.opacity_logits.sigmoid().numpy(),
-    )
-
-
-def _write_ply(path: Path, avatar: Avatar, up: Literal["y", "-y"]) -> None:
+def _write_ply(path: Path, avatar: Avatar, up: Up) -> None:
     facing = {"y": "Y up, facing +Z, the person's left towards +X", "-y": "-Y up, facing -Z, left towards +X"}
-    write_ply(path, splats(avatar, up), [f"rest pose (T-pose), metres, {facing[up]}"])
+    write_ply(path, resting(avatar, up), [f"rest pose (T-pose), metres, {facing[up]}"])
 
 
 def _copy_results(work: Work) -> None:

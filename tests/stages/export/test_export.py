@@ -17,7 +17,7 @@ from models.errors import InputError, StageError
 from models.formats import read_ply
 from stages.base import Work
 from stages.export import FILES, REPORT, STAGE, ExportSettings
-from stages.export.outputs import splats
+from stages.export.content import resting
 from tests.stages.export.conftest import FRAMES, Inputs
 
 SETTINGS = ExportSettings(video_height=128, turntable_frames=6)
@@ -96,7 +96,7 @@ def test_the_ply_is_the_avatar_in_its_rest_pose(
 
 
 def test_a_ply_for_viewers_that_hold_y_downwards_is_the_same_body_turned(avatar: Avatar) -> None:
-    upright, turned = splats(avatar), splats(avatar, "-y")
+    upright, turned = resting(avatar), resting(avatar, "-y")
     assert turned.means == pytest.approx(upright.means * [1, -1, -1], abs=1e-6)
 
     def covariances(s: Any) -> np.ndarray:
