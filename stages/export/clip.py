@@ -100,16 +100,23 @@ class Clip:
         return lru_cache(maxsize=_REGIONS_KEPT)(packed)
 
     def _drawn_region(self, motion: Motion, index: int) -> Image:
-        with torch.no_grad():
-            posed = self.body.pose(
-                torch.from_numpy(motion.poses[index : index + 1]),
-                torch.from_numpy(motion.trans[index : index + 1]),
-                torch.from_numpy(motion.betas),
-            )
-        vertices, faces = posed.vertices[0].numpy(), self.body.faces.numpy()
         return drawing.silhouette(
-            vertices, faces, self.intrinsics(motion), self.frames.width, self.frames.height
+            self.body_vertices(motion, index),
+            self.body.faces.numpy(),
+            self.intrinsics(motion),
+            self.frames.width,
+            self.frames.height,
         )
+
+    @torch.no_grad()
+    def body_vertices(self, motion: Motion, index: int) -> NDArray[np.float32]:
+        """(V, 3) the body of one frame, camera space."""
+        posed = self.body.pose(
+            torch.from_numpy(motion.poses[index : index + 1]),
+            torch.from_numpy(motion.trans[index : index + 1]),
+            torch.from_numpy(motion.betas),
+        )
+        return posed.vertices[0].numpy()
 
     def pelvises(self, motion: Motion) -> NDArray[np.float64]:
         """(T, 3) the pelvis of every frame, camera space."""

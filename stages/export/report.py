@@ -13,6 +13,7 @@ from stages.export.assessment import Facts
 from stages.export.changes import JointChange, path_from_above
 from stages.export.charts import Chart, Line, Plan, runs
 from stages.export.clip import Clip, evenly
+from stages.export.losses import loss_curves
 from stages.export.page import (
     Comparison,
     JointRow,
@@ -36,6 +37,7 @@ _FRAMES = 5
 _SLIDER_HEIGHT = 480
 _SIDES = {"the front": "Front", "the left": "Left side", "the back": "Back", "the right": "Right side"}
 _WHEN = ("before", "after")
+_DIGEST_SHOWN = 12
 _MOST_LINES = 8  # that the page's style has colours for
 _OPENED_WITH = {
     ".mp4": "any video player",
@@ -98,7 +100,7 @@ def build(findings: Findings, sides: Sequence[footage.Image], coverage: footage.
         training=_training(findings.history["losses"]),
         stages=_stages(manifests),
         command=_command(str(video or "VIDEO"), findings),
-        versions=list(versions()),
+        versions=[*versions(), *_weights(manifests)],
         files=[_file(folder / name, meaning) for name, meaning in FILES.items()],
     )
 
@@ -302,20 +304,7 @@ def _joints(joints: Sequence[JointChange]) -> list[JointRow]:
 
 
 def _training(losses: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """The optimisation's losses over all its steps; phases follow one another on the axis."""
-    starts: list[tuple[float, str]] = []
-    curves: dict[str, tuple[list[float], list[float]]] = {}
-    begin = last = 0.0
-    for record in losses:
-        if not starts or record["phase"] != starts[-1][1]:
-            begin = last
-            starts.append((begin, str(record["phase"])))
-        last = begin + record["step"]
-        for name, value in record.items():
-            if name not in ("phase", "step"):
-                x, y = curves.setdefault(name, ([], []))
-                x.append(last)
-                y.append(value)
+    starts, curves = loss_curves(losses)
     lines = [Line(name, x, y) for name, (x, y) in curves.items()]
     terms = [line for line in lines if line.name != "total"][:_MOST_LINES]
     total = [line for line in lines if line.name == "total"]
@@ -336,13 +325,27 @@ def _stages(manifests: Manifests) -> list[StageRow]:
                 engine=str(manifest["engine"]),
                 seconds=duration(manifest["seconds"]),
                 time_share=manifest["seconds"] / longest,
-                memory=size(manifest["peak_memory"]),
+                memory=_memory(manifest),
                 memory_share=manifest["peak_memory"] / largest,
                 facts=_plain(summary),
                 settings=_plain(manifest["settings"]),
             )
         )
     return rows
+
+
+def _weights(manifests: Manifests) -> list[tuple[str, str]]:
+    """The networks that were used, by the beginning of their weights' SHA-256."""
+    return [
+        (f"weights {key}", digest[:_DIGEST_SHOWN])
+        for manifest in manifests.values()
+        for key, digest in manifest.get("weights", {}).items()
+    ]
+
+
+def _memory(manifest: Mapping[str, Any]) -> str:
+    gpu = manifest.get("peak_gpu_memory")
+    return size(manifest["peak_memory"]) + (f", GPU {size(gpu)}" if gpu else "")
 
 
 def _command(video: str, findings: Findings) -> str:

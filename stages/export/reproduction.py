@@ -30,7 +30,12 @@ def command(video: str, settings: Mapping[str, Mapping[str, Any]], files: Mappin
     words = ["hsplat-pipeline", "run", video]
     for option, name in {_OPTIONS.get(key, key): name for key, name in files.items()}.items():
         words += [option, name] if option.startswith("--") else ["--set", f"{option}={name}"]
-    for key, value in _changed(settings):
+    changed = dict(_changed(settings))
+    devices = {changed.get(f"{name}.device") for name, section in settings.items() if "device" in section}
+    if len(devices) == 1 and (device := devices.pop()):
+        words += ["--device", device]
+        changed = {key: value for key, value in changed.items() if not key.endswith(".device")}
+    for key, value in changed.items():
         shown = PurePath(value).name if isinstance(value, str) else json.dumps(value)
         words += ["--set", f"{key}={shown}"]
     return shlex.join(words)
