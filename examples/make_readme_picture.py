@@ -14,6 +14,7 @@ import numpy as np
 
 from models import drawing
 from models.body import load_embedded_body
+from models.body.posture import up_axis
 from models.cameras import orbit
 from models.drawing import Image
 from stages.export import NEEDS, footage
@@ -28,7 +29,7 @@ def picture(clip: Clip, index: int) -> Image:
     window = footage.subject_window(clip, HEIGHT)
     size, K = (window.width, window.height), window.intrinsics(clip.K)
     backdrop = footage.plain_backdrop(*size)
-    aside = orbit(clip.pelvis(index), footage.up_axis(clip), np.pi / 2)
+    aside = orbit(clip.pelvis(index), up_axis(clip.refined), np.pi / 2)
     panels = {
         "your video": window.of(clip.frames.image(index)),
         "": footage.outlined(clip, index, window),

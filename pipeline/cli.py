@@ -20,7 +20,7 @@ from rich.console import Console
 import stages
 from models.errors import HsplatError
 from models.weights.download import Progress
-from pipeline import config, console, weights
+from pipeline import config, console, rendering, weights
 from pipeline.console import say
 from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
@@ -165,6 +165,66 @@ def view(
     """Show a finished workspace, frame by frame, or an avatar in the browser."""
     with _failures_told(debug):
         show(source, host, port, say)
+
+
+@app.command()
+def render(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="WORKSPACE|AVATAR", help="A finished workspace, or an avatar.npz.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option(help="FILE.mp4, FILE.webm, or a folder for PNGs.", show_default=False)
+    ],
+    motion: Annotated[
+        Path | None,
+        typer.Option(help="motion.npz, AMASS npz or BVH.", show_default="the workspace's refined motion"),
+    ] = None,
+    cameras: Annotated[
+        Path | None,
+        typer.Option(help="cameras.npz; docs/formats.md.", show_default="the motion's own camera"),
+    ] = None,
+    orbit: Annotated[bool, typer.Option("--orbit", help="The camera goes once around the scene.")] = False,
+    turntable: Annotated[
+        bool,
+        typer.Option(
+            "--turntable", help="The person in place, from all sides: in an A-pose, or in --motion."
+        ),
+    ] = False,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLOR",
+            help="R,G,B, #RRGGBB or transparent.",
+            show_default="transparent; white in an .mp4",
+        ),
+    ] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Of the pictures, pixels.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second.", show_default="the motion's")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Draw the avatar in any motion, from any cameras."""
+    paths = {"motion": motion, "cameras": cameras}
+    with _failures_told(debug), terminable(), console.steps("render", Console(stderr=True)) as progress:
+        lines = rendering.render(
+            absolute(source),
+            absolute(output),
+            **{name: absolute(path) if path else None for name, path in paths.items()},
+            orbit=orbit,
+            turntable=turntable,
+            background=background,
+            size=size,
+            fps=fps,
+            device=device,
+            force=force,
+            progress=progress,
+        )
+    for line in lines:
+        say(line)
 
 
 @app.command()

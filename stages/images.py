@@ -19,12 +19,13 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """Write a PNG.
 
     Args:
-        image: (H, W, 3) RGB or (H, W) grey, uint8.
+        image: (H, W, 3) RGB, (H, W, 4) RGB with straight alpha or (H, W) grey, uint8.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
-    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    order = {(3, 3): cv2.COLOR_RGB2BGR, (3, 4): cv2.COLOR_RGBA2BGRA}.get((image.ndim, image.shape[-1]))
+    pixels = image if order is None else cv2.cvtColor(image, order)
     # imencode, since imwrite leaves a cut file behind without a word when the disk is full
     _, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
     path.write_bytes(data.tobytes())

@@ -28,6 +28,21 @@ DOCTOR = "See what this machine lacks: hsplat-pipeline doctor"
 
 Image = NDArray[np.uint8]
 
+_MP4 = ("libx264", {"format": "mp4", "crf": 18, "preset": "veryfast", "movflags": "+faststart"})
+# libvpx' speed for work that somebody waits for; its alternative reference frames would go without alpha.
+_WEBM = (
+    "libvpx-vp9",
+    {
+        "format": "webm",
+        "crf": 24,
+        "video_bitrate": 0,
+        "deadline": "good",
+        "cpu-used": 5,
+        "row-mt": 1,
+        "auto-alt-ref": 0,
+    },
+)
+
 
 @functools.cache
 def ffmpeg_executable(encoder: str = "") -> str:
@@ -133,11 +148,13 @@ def _as_image(packet: av.Packet, width: int, height: int) -> Image:
 
 
 def write_video(path: Path, frames: Iterable[Image], fps: float) -> int:
-    """Write an MP4 that browsers and players show: H.264, 4:2:0, its index in front.
+    """Write a video that browsers and players show: an MP4 (H.264, 4:2:0, its index in front); or, where the
+    name ends in .webm, a WebM (VP9, 4:2:0), transparent if the pictures are.
 
     Args:
         path: where to; replaced if it exists.
-        frames: pictures (H, W, 3) RGB uint8, all of one size; an odd side gets its last line twice.
+        frames: pictures (H, W, 3) RGB uint8, or (H, W, 4) with straight alpha for a WebM, all of one size; an
+            odd side gets its last line twice.
         fps: pictures per second.
 
     Returns:
@@ -168,25 +185,24 @@ def write_video(path: Path, frames: Iterable[Image], fps: float) -> int:
 
 
 def _encoder_call(path: Path, first: Image, fps: float) -> list[str]:
-    height, width = _even(first).shape[:2]
+    height, width, channels = _even(first).shape
+    codec, options = _WEBM if path.suffix == ".webm" else _MP4
+    given, written = ("rgba", "yuva420p") if channels == 4 else ("rgb24", "yuv420p")
     return (
-        ffmpeg.input("pipe:0", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=f"{fps:.6f}")
+        ffmpeg.input("pipe:0", format="rawvideo", pix_fmt=given, s=f"{width}x{height}", r=f"{fps:.6f}")
         .filter("scale", out_color_matrix="bt709", out_range="tv", flags=SCALER)
-        .filter("format", "yuv420p")
+        .filter("format", written)
         .output(
             f"file:{path}",
-            format="mp4",
-            vcodec="libx264",
-            crf=18,
-            preset="veryfast",
+            vcodec=codec,
             threads=THREADS,
-            movflags="+faststart",
             color_primaries="bt709",
             color_trc="bt709",
             colorspace="bt709",
+            **options,
         )
         .global_args("-y", "-nostdin", "-loglevel", "error")
-        .compile(cmd=ffmpeg_executable("libx264"))
+        .compile(cmd=ffmpeg_executable(codec))
     )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from models.avatar.optimiser import Result, optimise
     from models.avatar.posing import PosedGaussians
     from models.avatar.settings import OptimiserSettings
-    from models.avatar.showing import a_pose, turntable
+    from models.avatar.showing import a_pose, framing, turntable
     from models.cameras import Camera
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "PosedGaussians",
     "Result",
     "a_pose",
+    "framing",
     "optimise",
     "turntable",
 ]
@@ -35,6 +36,7 @@ _MODULES = {
     "PosedGaussians": "models.avatar.posing",
     "Result": "models.avatar.optimiser",
     "a_pose": "models.avatar.showing",
+    "framing": "models.avatar.showing",
     "optimise": "models.avatar.optimiser",
     "turntable": "models.avatar.showing",
 }

@@ -97,10 +97,13 @@ class Avatar:
         return PosedGaussians(self, transforms, means, shapes)
 
     def trans_for(self, motion: Motion) -> Tensor:
-        """The `trans` (T,3), metres, that puts this avatar's pelvis where the motion has its own, whatever
-        shape that was made for."""
+        """The `trans` (T,3), metres, that puts this avatar's pelvis where the motion has its own.
+
+        The motion may be of another shape. One of the same kind of body without joints keeps its `trans`.
+        """
         rest = self.rest_joints[0]
-        return torch.from_numpy(motion.pelvis(rest.cpu())).to(rest) - rest
+        theirs = rest.cpu().numpy() if motion.body == self.body else motion.rest_pelvis()
+        return torch.from_numpy(motion.pelvis(theirs)).to(rest) - rest
 
     def save(self, path: Path) -> None:
         """Writes the avatar as one .npz that needs nothing else to be loaded."""
@@ -145,7 +148,7 @@ class Avatar:
 
 def _finite(name: str, values: Tensor | NDArray[np.floating], size: int) -> Tensor:
     """As a tensor (size,) or (T, size) of finite numbers."""
-    tensor = torch.as_tensor(values)
+    tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values, np.float64))
     if tensor.ndim not in (1, 2) or tensor.shape[-1] != size or not len(tensor):
         raise ValueError(f"{name} must be ({size},) or (T, {size}), not {tuple(tensor.shape)}")
     if not tensor.isfinite().all():

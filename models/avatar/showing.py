@@ -21,6 +21,9 @@ _A_POSE = {
 }
 _DISTANCE = 4.0  # metres
 _FILL = 0.86  # of the picture's height, or of its width where that is less
+_LOOKS = 24  # poses of a motion that are looked at
+_FLESH = 0.2  # metres, that a body reaches beyond its joints
+_LENS = 1.5  # focal length in lengths of the picture's longer side
 
 
 def a_pose() -> NDArray[np.float32]:
@@ -32,27 +35,57 @@ def a_pose() -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def front_camera(avatar: Avatar, width: int, height: int) -> Camera:
-    """A level camera four metres in front of `avatar.pose(a_pose())` that has it all in the picture, from
-    whatever side it is moved to about the pelvis.
+def front_camera(
+    avatar: Avatar, width: int, height: int, poses: NDArray[np.floating] | None = None
+) -> Camera:
+    """A level camera four metres in front of the avatar that has it all in the picture, from whatever side it
+    is moved to about the pelvis.
 
     Args:
         width, height: of the picture, pixels.
+        poses: (72,) or (T,72) that are shown in place, upright with Y up; the A-pose by default.
     """
-    means = avatar.pose(a_pose()).means.cpu().numpy()
+    shown = np.atleast_2d(a_pose() if poses is None else poses)
+    few = shown[np.linspace(0, len(shown) - 1, min(len(shown), _LOOKS)).round().astype(int)]
     # A stray Gaussian must not shrink the person.
-    low, high = np.percentile(means, [0.5, 99.5], axis=0)
+    bounds = [np.percentile(avatar.pose(one).means.cpu().numpy(), [0.5, 99.5], axis=0) for one in few]
+    low, high = np.min([b[0] for b in bounds], axis=0), np.max([b[1] for b in bounds], axis=0)
     pelvis = avatar.rest_joints[0].cpu().numpy()
     reach = np.abs([low - pelvis, high - pelvis])[:, [0, 2]].max()
     tall = _FILL * height * _DISTANCE / (high[1] - low[1])
     wide = _FILL * width / 2 * (_DISTANCE - reach) / reach
-    focal = min(tall, wide)
-    K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     middle = [pelvis[0], (low[1] + high[1]) / 2, pelvis[2]]
-    return Camera(K, width, height, look_at(middle, _DISTANCE))
+    return Camera(_intrinsics(min(tall, wide), width, height), width, height, look_at(middle, _DISTANCE))
 
 
-def turntable(avatar: Avatar, width: int, height: int, count: int) -> list[Camera]:
-    """`count` cameras evenly around `avatar.pose(a_pose())`: its front, left, back, right."""
-    front, pelvis = front_camera(avatar, width, height), avatar.rest_joints[0].cpu().numpy()
+def turntable(
+    avatar: Avatar, width: int, height: int, count: int, poses: NDArray[np.floating] | None = None
+) -> list[Camera]:
+    """`count` cameras evenly around the avatar: before its front, its left, its back and its right.
+
+    Args:
+        poses: what is shown in place, as of `front_camera`; the A-pose by default.
+    """
+    front, pelvis = front_camera(avatar, width, height, poses), avatar.rest_joints[0].cpu().numpy()
     return [front.orbited(pelvis, UP, 2 * np.pi * step / count) for step in range(count)]
+
+
+def framing(joints: NDArray[np.floating], width: int, height: int) -> Camera:
+    """A still camera that looks along the space's z axis and has a whole motion in the picture.
+
+    Args:
+        joints: (T,24,3) metres, x right, y down, z away from the viewer.
+        width, height: of the picture, pixels.
+    """
+    points = joints.reshape(-1, 3).astype(np.float64)
+    low, high = points.min(0) - _FLESH, points.max(0) + _FLESH
+    focal = _LENS * max(width, height)
+    half = (high - low) / 2
+    distance = half[2] + focal * max(half[0] / (_FILL * width / 2), half[1] / (_FILL * height / 2))
+    place = np.eye(4)
+    place[:3, 3] = [0, 0, distance] - (low + high) / 2
+    return Camera(_intrinsics(focal, width, height), width, height, place)
+
+
+def _intrinsics(focal: float, width: int, height: int) -> NDArray[np.float64]:
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])

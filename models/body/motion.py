@@ -76,6 +76,13 @@ class Motion:
             return np.asarray(self.joints[:, 0], np.float64)
         return self.trans + np.asarray(rest_pelvis, np.float64)
 
+    def rest_pelvis(self) -> Array:
+        """(3,) metres, of the motion's own body and shape; of SMPL's, which is not here, the mean one's."""
+        if self.body == "smpl":
+            return SMPL_PELVIS
+        own = load_embedded_body()
+        return own.shaped_joints(_like(own, self.betas))[0].double().numpy()
+
     def require(self, body: BodyModel) -> None:
         """Raises InputError where the motion speaks of another body."""
         if self.body != body.kind:
@@ -243,10 +250,9 @@ class _Reader:
 
 def _rest_pelvis(motion: Motion, body: BodyModel) -> Array:
     """(3,) of the motion's own body, which may not be the one at hand."""
-    if motion.body == "smpl" and body.kind != "smpl":
-        return SMPL_PELVIS
-    own = body if motion.body == body.kind else load_embedded_body()
-    return own.shaped_joints(_like(own, motion.betas))[0].double().cpu().numpy()
+    if motion.body != body.kind:
+        return motion.rest_pelvis()
+    return body.shaped_joints(_like(body, motion.betas))[0].double().cpu().numpy()
 
 
 def _stature(motion: Motion) -> float:

@@ -1,7 +1,7 @@
 """Files that other programs read."""
 
-from models.formats.amass import write_amass
-from models.formats.bvh import write_bvh
+from models.formats.amass import is_amass, read_amass, write_amass
+from models.formats.bvh import read_bvh, write_bvh
 from models.formats.cloud import Splats
 from models.formats.glb import SkinnedMesh, write_glb
 from models.formats.gltf_splat import write_gltf_splat
@@ -12,6 +12,9 @@ from models.formats.spz import write_spz
 __all__ = [
     "SkinnedMesh",
     "Splats",
+    "is_amass",
+    "read_amass",
+    "read_bvh",
     "read_ply",
     "write_amass",
     "write_bvh",

@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from models.body import JOINT_COUNT, JOINT_NAMES, Motion
+from models.body import JOINT_COUNT, JOINT_NAMES, BodyKind, Motion
+from models.body.skeletons import UnknownSkeleton, transfer
+from models.formats.bvh_text import parse_bvh, refusal
+from models.formats.foreign import motion_on
 
 Array = NDArray[np.float64]
 
@@ -62,6 +65,32 @@ def write_bvh(
         file.write("HIERARCHY\n" + "\n".join(hierarchy) + "\n")
         file.write(f"MOTION\nFrames: {len(motion)}\nFrame Time: {1 / motion.fps:.9f}\n")
         np.savetxt(file, values[:, columns], fmt="%.6f")
+
+
+def read_bvh(
+    path: Path, rest_joints: ArrayLike, body: BodyKind = "embedded", betas: ArrayLike | None = None
+) -> tuple[Motion, str]:
+    """Reads a BVH file of any program onto a skeleton of ours; `skeletons.transfer` says how.
+
+    Args:
+        rest_joints: (24, 3) metres, of the skeleton to drive in its T-pose.
+        body, betas: whose skeleton that is; the mean shape by default.
+
+    Returns:
+        The motion in camera space, its camera one for want of another, and what was found out about the file:
+        its naming, its unit.
+
+    Raises:
+        InputError: the file is damaged, or its skeleton has no joints by names known here.
+    """
+    recording = parse_bvh(path)
+    try:
+        matched = transfer(
+            recording.names, recording.parents, recording.rest(), *recording.posed(), rest_joints
+        )
+    except UnknownSkeleton as error:
+        raise refusal(path, f"has a skeleton that cannot be mapped to SMPL's joints: {error}") from error
+    return motion_on(rest_joints, matched.poses, matched.pelvis, recording.fps, body, betas), matched.note
 
 
 def _channels(motion: Motion, rest: Array) -> Array:

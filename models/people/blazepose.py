@@ -152,6 +152,23 @@ class BlazePose:
             found += _moved(self._detect_once(tile), np.array([left, top]))
         return distinct(found)
 
+    def detect_in(self, image: Image, circle: Circle) -> Detection | None:
+        """The person in a circle that may have the wrong direction; None where there seems to be none.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            circle: around somebody found otherwise.
+        """
+        reach = CROP_MARGIN * circle.radius
+        low = np.maximum(np.floor(circle.hips - reach), 0).astype(int)
+        high = np.ceil(circle.hips + reach).astype(int)
+        crop = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
+        if not crop.size:
+            return None
+        found = _moved(self._detect_once(crop), low)
+        near = [d for d in found if d.circle.distance(circle) <= 0.5 * circle.radius]
+        return min(near, key=lambda d: d.circle.distance(circle), default=None)
+
     def follow(self, image: Image, circle: Circle) -> Detection | None:
         """The person in a circle where they were a moment ago; scored by how well their torso is seen."""
         seen = self.observe(image, circle)

@@ -73,25 +73,32 @@ class SubjectRecorder:
         """Takes the next frame."""
         self._rows.append([(o.image, o.world, _box(o)) if o else None for o in look.passes])
 
-    def finish(self) -> Subject | None:
-        """Everything seen; None if nothing was."""
+    def finish(self, boxes: Array | None = None) -> Subject | None:
+        """Everything seen; None if nothing was.
+
+        Args:
+            boxes: (T, 4) a detector's own, NaN where it saw nobody; they take the place of those around the
+                landmarks, and where there is one the person was seen.
+        """
         length = len(self._rows)
         shape = (PASSES, length, LANDMARKS, 3)
         image, world, valid = np.zeros(shape), np.zeros(shape), np.zeros(shape[:2], bool)
-        boxes = np.zeros((length, 4))
+        around = np.full((length, 4), np.nan)
         for frame, row in enumerate(self._rows):
             for number, seen in enumerate(row):
                 if seen:
                     image[number, frame], world[number, frame], valid[number, frame] = *seen[:2], True
-            boxes[frame] = np.mean([seen[2] for seen in row if seen] or [np.zeros(4)], axis=0)
-        count = valid.sum(0)
-        if not count.any():
+            if any(row):
+                around[frame] = np.mean([seen[2] for seen in row if seen], axis=0)
+        boxes = around if boxes is None else np.where(np.isfinite(boxes), boxes, around)
+        known = np.isfinite(boxes[:, 0])
+        if not known.any():
             return None
         return Subject(
             landmarks=Landmarks(image, world, valid),
-            boxes=self._steady(boxes, count > 0),
-            scores=image[..., 2].mean(-1).sum(0) / np.maximum(count, 1),
-            valid=count > 0,
+            boxes=self._steady(boxes, known),
+            scores=image[..., 2].mean(-1).sum(0) / np.maximum(valid.sum(0), 1),
+            valid=known,
         )
 
     def _steady(self, boxes: Array, valid: NDArray[np.bool_]) -> Array:

@@ -4,7 +4,7 @@ A person is a circle here: centre between the hips, radius about half the standi
 smoothly and do not change with the limbs' pose, as boxes do.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,10 +47,17 @@ class Circle:
 
 @dataclass(frozen=True)
 class Detection:
-    """A person found: where, and how surely (0 to 1)."""
+    """A person found.
+
+    Attributes:
+        circle: where.
+        score: how surely, 0 to 1.
+        box: (4,) x0 y0 x1 y1 around what is seen of them, pixels; None where the detector gives none.
+    """
 
     circle: Circle
     score: float
+    box: Array | None = None
 
 
 @dataclass
@@ -108,6 +115,14 @@ class Track:
                 circles[frame] = Circle((1 - w) * a.hips + w * b.hips, (1 - w) * a.up + w * b.up)
         return circles
 
+    def boxes(self, length: int) -> Array | None:
+        """(T, 4) the person's box in every frame, NaN where it is not known; None without any."""
+        boxes = np.full((length, 4), np.nan)
+        for frame, detection in zip(self.frames, self.detections, strict=True):
+            if detection.box is not None:
+                boxes[frame] = detection.box
+        return boxes if np.isfinite(boxes).any() else None
+
 
 def same_person(a: Detection, b: Detection) -> bool:
     """Whether two findings in one frame are so near each other that they are one person."""
@@ -123,6 +138,31 @@ def distinct(detections: Sequence[Detection]) -> list[Detection]:
     return kept
 
 
+def lasting(tracks: Iterable[Track], frames: int, fps: float) -> list[Track]:
+    """The tracks of a clip of so many frames, most prominent first; brief false alarms are left out."""
+    needed = min(max(MIN_FRAMES, MIN_SECONDS * fps), frames / 2)
+    return sorted((t for t in tracks if len(t.frames) >= needed), key=lambda t: -t.prominence)
+
+
+class Reach:
+    """How far people get from frame to frame.
+
+    Args:
+        fps: of the frames.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._step = HIPS_STEP * max(1.0, HIPS_STEP_FPS / fps)
+
+    def cost(self, track: Track, detection: Detection, frame: int) -> float:
+        """Hips' distance in radii plus the logarithm of the ratio of sizes; FORBIDDEN where out of reach."""
+        expected = track.expected(frame)
+        distance = expected.distance(detection.circle) / expected.radius
+        size = abs(float(np.log(detection.circle.radius / expected.radius)))
+        reach = min(self._step * (frame - track.frames[-1]), max(self._step, STEP_LIMIT))
+        return distance + 0.5 * size if distance <= reach and size < np.log(2) else FORBIDDEN
+
+
 class Tracker:
     """Follows everybody from frame to frame.
 
@@ -136,10 +176,10 @@ class Tracker:
     """
 
     def __init__(self, fps: float) -> None:
-        self._step = HIPS_STEP * max(1.0, HIPS_STEP_FPS / fps)
+        self._fps = fps
+        self._cost = Reach(fps).cost
         self._gap = max(1.0, GAP_SECONDS * fps)
         self._detect_every = max(1, round(DETECT_SECONDS * fps))
-        self._brief = max(MIN_FRAMES, MIN_SECONDS * fps)
         self._frames = 0
         self._tracks: list[Track] = []
 
@@ -174,9 +214,7 @@ class Tracker:
 
     def tracks(self) -> list[Track]:
         """Everybody followed so far, most prominent first; brief false alarms are left out."""
-        needed = min(self._brief, self._frames / 2)
-        lasting = [t for t in self._tracks if len(t.frames) >= needed]
-        return sorted(lasting, key=lambda t: -t.prominence)
+        return lasting(self._tracks, self._frames, self._fps)
 
     def _assign(self, tracks: list[Track], detections: Sequence[Detection], frame: int) -> list[Detection]:
         """Adds each detection to the track that it fits; returns those that fit none."""
@@ -188,11 +226,3 @@ class Tracker:
                     tracks[row].add(frame, detections[column])
                     taken.add(column)
         return [d for i, d in enumerate(detections) if i not in taken]
-
-    def _cost(self, track: Track, detection: Detection, frame: int) -> float:
-        """Hips' distance in radii plus the logarithm of the ratio of sizes; FORBIDDEN where out of reach."""
-        expected = track.expected(frame)
-        distance = expected.distance(detection.circle) / expected.radius
-        size = abs(float(np.log(detection.circle.radius / expected.radius)))
-        reach = min(self._step * (frame - track.frames[-1]), max(self._step, STEP_LIMIT))
-        return distance + 0.5 * size if distance <= reach and size < np.log(2) else FORBIDDEN

@@ -1,27 +1,43 @@
 """Stage detect: who is in the clip, which of them is the subject, and what is seen of the subject."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from stages.base import Device, Settings, Stage, Work
+from stages.engines import RealEngine, choose_engine
 
 
 class DetectSettings(Settings):
     """Who finds people, and whom to take.
 
+    `weights` is a network of the user's own, in the format of ultralytics, in place of `model`.
+
     People are numbered from 1 in the order of prominence, the sum over the frames of size times certainty;
     unless `person` says otherwise, the first is the subject: the longest and largest.
     """
 
-    engine: Literal["auto", "blazepose"] = "auto"
+    engine: Literal["auto", "yolo", "blazepose"] = "auto"
+    model: Literal["yolo11n", "yolo11s", "yolo11m"] = "yolo11n"
+    weights: Path | None = None
     device: Device = "auto"
     person: int | None = Field(None, ge=1, description="number of the person to take")
 
 
-def choose_engine(settings: DetectSettings) -> str:
-    """The engine that will run."""
-    return "blazepose" if settings.engine == "auto" else settings.engine
+def network(settings: DetectSettings) -> RealEngine:
+    """YOLO, as the settings want it."""
+    own = settings.weights is not None
+    return RealEngine("yolo", ("ultralytics", "lap"), None if own else settings.model)
+
+
+def engine(settings: DetectSettings) -> str:
+    """The engine that will run.
+
+    Raises:
+        InputError: YOLO is asked for and cannot run.
+    """
+    return choose_engine(settings.engine, network(settings), "blazepose", settings.device)
 
 
 def run(work: Work) -> dict[str, Any]:
@@ -38,10 +54,11 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="detect",
-    version=2,
+    version=3,
     needs=("frames",),
     settings=DetectSettings,
     run=run,
-    engine=choose_engine,
+    engine=engine,
+    real=network,
     title="Finding the person",
 )

@@ -7,22 +7,45 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models import weights
 from models.errors import InputError
 from models.people import Track
-from models.people.blazepose import find_people
+from models.people.orientation import oriented
 from models.people.subject import SubjectRecorder, look_at
 from stages.base import Work
+from stages.detect import DetectSettings
 from stages.disk import full_disk_told
 from stages.frames import Frames
 from stages.images import numbered, write_image
 
 Image = NDArray[np.uint8]
+Notice = Callable[[str], None]
 
 FEW = 0.5  # share of the frames with the subject below which the user is told
 
 
+def blazepose_tracks(work: Work, images: Iterable[Image], fps: float, notice: Notice) -> list[Track]:
+    """Everybody whom BlazePose finds."""
+    from models.people.blazepose import find_people
+
+    return find_people(images, fps)
+
+
+def yolo_tracks(work: Work, images: Iterable[Image], fps: float, notice: Notice) -> list[Track]:
+    """Everybody whom YOLO finds, with boxes."""
+    from models.devices import choose_device
+    from models.people.yolo import find_people
+
+    settings: DetectSettings = work.settings
+    path = settings.weights or weights.require(settings.model)
+    return find_people(images, fps, path, choose_device(settings.device), notice)
+
+
 # An engine finds and follows everybody in the frames and sorts them by prominence.
-ENGINES: dict[str, Callable[[Iterable[Image], float], list[Track]]] = {"blazepose": find_people}
+ENGINES: dict[str, Callable[[Work, Iterable[Image], float, Notice], list[Track]]] = {
+    "blazepose": blazepose_tracks,
+    "yolo": yolo_tracks,
+}
 
 
 def find_subject(work: Work) -> dict[str, Any]:
@@ -33,37 +56,42 @@ def find_subject(work: Work) -> dict[str, Any]:
         StageError: the disk is full.
     """
     frames = Frames.load(work.inputs["frames"])
-    total = 2 * len(frames)
+    notices: list[str] = []
+    total = (2 if work.engine == "blazepose" else 3) * len(frames)
 
     def watched(note: str, done: int) -> Iterable[Image]:
         for index, image in enumerate(frames.images()):
             work.progress(done + index, total, note)
             yield image
 
-    tracks = ENGINES[work.engine](watched("finding people", 0), frames.fps)
+    tracks = ENGINES[work.engine](work, watched("finding people", 0), frames.fps, notices.append)
     candidates = [_candidate(number, track, frames) for number, track in enumerate(tracks, 1)]
     chosen = _choose(candidates, work.settings.person, frames)
     track = tracks[chosen - 1]
     others = [other for other in tracks if other is not track]
+    boxes = track.boxes(len(frames))
+    if boxes is not None:  # which say nothing of which way up the person is
+        images = watched("looking which way up the subject is", len(frames))
+        track = oriented(images, len(frames), frames.fps, track)
 
     with full_disk_told(work.output):
         folder = work.output / "silhouettes"
         folder.mkdir()
         recorder = SubjectRecorder(frames.width, frames.height)
-        images = watched("looking at the subject", len(frames))
+        images = watched("looking at the subject", total - len(frames))
         for index, look in enumerate(look_at(images, len(frames), frames.fps, track, others)):
             probability = look.probability(frames.height, frames.width)
             write_image(numbered(folder, index), np.round(255 * probability).astype(np.uint8))
             recorder.add(look)
         work.progress(total, total)
-        if (subject := recorder.finish()) is None:
+        if (subject := recorder.finish(boxes)) is None:
             raise _nobody(frames)
         subject.landmarks.save(work.output / "landmarks.npz")
         np.savez(work.output / "subject.npz", boxes=subject.boxes, scores=subject.scores, valid=subject.valid)
         report = {"chosen": chosen, "people": candidates}
         (work.output / "tracks.json").write_text(json.dumps(report, indent=2) + "\n")
     valid = int(subject.valid.sum())
-    warnings = _warnings(candidates, chosen, valid, len(frames))
+    warnings = [*notices, *_warnings(candidates, chosen, valid, len(frames))]
     return {**report, "frames": len(frames), "valid": valid, "warnings": warnings}
 
 

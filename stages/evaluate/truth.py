@@ -1,7 +1,5 @@
 """The truth about a clip, as somebody measured or rendered it: docs/formats.md, "The truth"."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +13,18 @@ from models.avatar.scoring import View
 from models.body import JOINT_COUNT, SHAPE_COUNT
 from models.cameras import scale_intrinsics
 from models.errors import InputError
+from stages.arrays import Shape, read_arrays
 from stages.frames import Frames
 from stages.images import read_grey, read_image
 
 Array = NDArray[Any]
-Shape = tuple[Any, ...]
 
-UNREADABLE = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 INSIDE = 128  # of 255
 OFF_BEAT = 0.25  # of the time between two rows of the truth, that a picture may lie beside its row
 LENGTH_SLACK = 1.5  # rows, that a truth may be longer or shorter than the video
 NEEDS = "It needs `joints_cam` (T,24,3) in metres, and `fps` or `frame`; docs/formats.md has the rest."
 
-# What a file may hold: sizes by name agree within one file, None is any size, ... any sizes before these.
+# What a file may hold, as `read_arrays` takes it.
 TRUTH: dict[str, Shape] = {
     "joints_cam": ("T", JOINT_COUNT, 3),
     "fps": (),
@@ -88,7 +85,7 @@ class Truth:
         Raises:
             InputError: a file is not what it should be; names the array and what is wrong with it.
         """
-        arrays = _read(path, TRUTH, ("joints_cam",), NEEDS)
+        arrays = read_arrays(path, TRUTH, ("joints_cam",), NEEDS)
         if "fps" not in arrays and "frame" not in arrays:
             raise InputError(f"{path} lacks both `fps` and `frame`.", NEEDS)
         fps = float(arrays["fps"]) if "fps" in arrays else None
@@ -163,7 +160,7 @@ class Truth:
             InputError: the folder lacks a picture, or the truth the poses that the avatar needs.
         """
         path = folder / "cameras.npz"
-        data = _read(path, CAMERAS, ("K", "T_world_cam", "frame_indices"), NEEDS)
+        data = read_arrays(path, CAMERAS, ("K", "T_world_cam", "frame_indices"), NEEDS)
         shape = data["T_world_cam"][:, :3, :3].shape
         if data["K"].shape not in (shape, (3, 3)):
             raise InputError(f"{path}: `K` has shape {data['K'].shape}, expected (3, 3) or {shape}.", NEEDS)
@@ -197,52 +194,12 @@ def pose_views(folder: Path) -> list[View]:
         InputError: the folder lacks a picture, or its `gt.npz` an array.
     """
     path = folder / "gt.npz"
-    data = _read(path, TRUTH, ("joints_cam", "poses_cam", "K"), NEEDS)
+    data = read_arrays(path, TRUTH, ("joints_cam", "poses_cam", "K"), NEEDS)
     found = []
     for number, (pose, joints) in enumerate(zip(data["poses_cam"], data["joints_cam"], strict=True)):
         image, mask = _pictured(folder / f"pose{number}.png")
         found.append(View(image, mask, _fitted(data["K"], data, image), pose, joints[0]))
     return found
-
-
-def _read(path: Path, known: Mapping[str, Shape], required: tuple[str, ...], advice: str) -> dict[str, Array]:
-    """The known arrays of an npz file, checked; numbers other than bytes as float64."""
-    try:
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files if name in known}
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.", advice) from error
-    except UNREADABLE as error:
-        raise InputError(f"{path} is not a plain npz file ({error}).", advice) from error
-    if missing := [name for name in required if name not in arrays]:
-        raise InputError(f"{path} lacks {', '.join(f'`{name}`' for name in missing)}.", advice)
-    sizes: dict[str, int] = {}
-    for name, value in arrays.items():
-        if not _fits(value.shape, known[name], sizes):
-            expected = _written(known[name], sizes)
-            raise InputError(f"{path}: `{name}` has shape {value.shape}, expected {expected}.", advice)
-        if value.dtype.kind not in "fiub" or not np.isfinite(value).all():
-            raise InputError(f"{path}: `{name}` holds values that are not finite numbers.", advice)
-    return {name: v if v.dtype == np.uint8 else v.astype(np.float64) for name, v in arrays.items()}
-
-
-def _fits(shape: tuple[int, ...], expected: Shape, sizes: dict[str, int]) -> bool:
-    """Whether a shape is the expected one; the first to have a named size decides it."""
-    if expected[:1] == (...,):
-        expected = expected[1:]
-        shape = shape[len(shape) - len(expected) :]
-    if len(shape) != len(expected) or 0 in shape:
-        return False
-    return all(
-        size == (sizes.setdefault(want, size) if isinstance(want, str) else size if want is None else want)
-        for size, want in zip(shape, expected, strict=True)
-    )
-
-
-def _written(shape: Shape, sizes: Mapping[str, int]) -> str:
-    names = {None: "any", ...: "..."}
-    parts = [str(names.get(size, sizes.get(size, size))) for size in shape]
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
 def _vertices(path: Path, arrays: Mapping[str, Array]) -> tuple[NDArray[np.int64], Array | None]:
@@ -271,7 +228,7 @@ def _whole(path: Path, name: str, values: Array, count: int | None = None) -> ND
 
 def _masks(path: Path, count: int) -> Array:
     advice = f"It needs `masks` ({count}, H, W) uint8, one for each row of the truth."
-    masks = _read(path, {"masks": (count, None, None)}, ("masks",), advice)["masks"]
+    masks = read_arrays(path, {"masks": (count, None, None)}, ("masks",), advice)["masks"]
     if masks.dtype != np.uint8:
         raise InputError(f"{path}: `masks` is not of the type uint8.", advice)
     return masks

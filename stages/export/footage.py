@@ -12,7 +12,8 @@ from models import drawing
 from models.avatar import Avatar
 from models.avatar.completion import HARDLY
 from models.avatar.showing import UP, a_pose, front_camera
-from models.body import JOINT_NAMES, Motion
+from models.body import Motion
+from models.body.posture import up_axis
 from models.cameras import orbit, scale_intrinsics
 from models.drawing import Color, Image
 from models.metrics import tight_crop
@@ -27,12 +28,6 @@ _WINDOW_FRAMES = 40
 _LARGEST_ZOOM = 2.0  # of the working picture, beyond which the source is only blur
 _FADED = 0.75  # of the source's brightness, behind the avatar
 _PIXELS_PER_STROKE = 240  # of the picture's shorter side, per pixel of an outline's thickness
-_UPRIGHT = 0.5  # cosine of the largest tilt of a camera that is believed
-_TALLEST = 0.75  # quantile of the distance from ankles to head
-_ANKLES, _HEAD = (
-    [JOINT_NAMES.index("left_ankle"), JOINT_NAMES.index("right_ankle")],
-    JOINT_NAMES.index("head"),
-)
 
 _GUESSED, _RARELY, _OFTEN = ([0.95, 0.55, 0.15], [0.75, 0.88, 0.97], [0.03, 0.25, 0.50])  # RGB
 
@@ -119,7 +114,7 @@ def _draw_body(image: Image, clip: Clip, motion: Motion, index: int, color: Colo
 def comparison(clip: Clip, indices: Iterable[int], height: int) -> Iterator[Image]:
     """The source, the avatar seen by the same camera, and the avatar from the side, in a row."""
     window = subject_window(clip, height)
-    K, up = window.intrinsics(clip.K), up_axis(clip)
+    K, up = window.intrinsics(clip.K), up_axis(clip.refined)
     backdrop = plain_backdrop(window.width, window.height)
     for index in indices:
         empty = over(np.zeros_like(backdrop), np.zeros(backdrop.shape[:2]), backdrop)
@@ -187,23 +182,6 @@ def whole_picture(clip: Clip, height: int) -> Window:
     columns, rows = clip.frames.width, clip.frames.height
     shown = even(min(height, rows))
     return Window(0, 0, columns, rows, even(round(columns * shown / rows)), shown)
-
-
-def up_axis(clip: Clip) -> NDArray[np.float64]:
-    """(3,) upwards in camera space: from the ankles to the head where the person stands tallest.
-
-    The camera's tilt is not known, but who stretches mostly stands upright. The picture's own up serves where
-    nobody was seen, or where nobody stands (on the head, say, or lying).
-    """
-    picture_up = np.array([0.0, -1.0, 0.0])
-    if clip.refined.joints is None or not len(clip.seen):
-        return picture_up
-    joints = clip.refined.joints[clip.seen].astype(np.float64)
-    reach = joints[:, _HEAD] - joints[:, _ANKLES].mean(axis=1)
-    lengths = np.linalg.norm(reach, axis=1)
-    mean = reach[lengths >= np.quantile(lengths, _TALLEST)].mean(axis=0)
-    direction = np.asarray(mean / np.linalg.norm(mean))
-    return direction if direction @ picture_up > _UPRIGHT else picture_up
 
 
 def plain_backdrop(width: int, height: int) -> Array:

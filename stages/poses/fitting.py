@@ -39,8 +39,14 @@ def find_poses(work: Work) -> Facts:
 def fitted_to_landmarks(work: Work, frames: Frames, body: BodyModel) -> tuple[Motion, Facts]:
     """The body fitted to BlazePose's landmarks, as stage detect wrote them."""
     settings: PosesSettings = work.settings
+    landmarks = Landmarks.load(work.inputs["detect"] / "landmarks.npz")
+    if not landmarks.valid.any():
+        raise InputError(
+            "BlazePose sees no landmarks on the person that was found.",
+            "Check with --person that it is the right one, or take another engine for the poses.",
+        )
     fit = fit_poses(
-        Landmarks.load(work.inputs["detect"] / "landmarks.npz"),
+        landmarks,
         frames.K,
         frames.fps,
         body,

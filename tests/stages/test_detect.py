@@ -1,11 +1,15 @@
 """Stage detect on pictures of the example clip."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from models.errors import InputError
@@ -13,6 +17,7 @@ from models.people import Landmarks
 from models.people.subject import PASSES
 from stages.detect import STAGE, DetectSettings
 from stages.images import read_coverage
+from tests.made_up_weights import install
 from tests.stages.conftest import CallStage, FramesFolder
 
 CLIP = Path(__file__).parents[2] / "examples" / "clip.mp4"
@@ -113,3 +118,97 @@ def test_an_empty_room_is_refused(
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         DetectSettings(**wrong)
+
+
+def results(boxes: np.ndarray) -> Callable[[Sequence[np.ndarray]], list[Any]]:
+    """What YOLO says of consecutive pictures, in ultralytics' own class."""
+    ultralytics = pytest.importorskip("ultralytics.engine.results", reason="ultralytics is not installed")
+    frames = iter(boxes)
+
+    def find(pictures: Sequence[np.ndarray]) -> list[Any]:
+        rows = [torch.tensor([[*next(frames), 0.9, 0.0]]) for _ in pictures]
+        rows = [row if row.isfinite().all() else row[:0] for row in rows]
+        return [
+            ultralytics.Results(picture, path="", names={0: "person"}, boxes=row)
+            for picture, row in zip(pictures, rows, strict=True)
+        ]
+
+    return find
+
+
+@pytest.fixture
+def fake_yolo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[np.ndarray], None]:
+    """fake_yolo(boxes) puts a network in place that sees these (T, 4) boxes, none where NaN."""
+    yolo = pytest.importorskip("models.people.yolo", reason="ultralytics is not installed")
+    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path / "weights"))
+    install("yolo11n")
+    monkeypatch.setattr(yolo, "read_checkpoint", lambda path: None)
+
+    def put(boxes: np.ndarray) -> None:
+        monkeypatch.setattr(yolo, "Yolo", lambda *arguments: SimpleNamespace(find=results(boxes)))
+
+    return put
+
+
+def test_yolo_and_blazepose_see_the_same_person(
+    man: list[np.ndarray],
+    frames_folder: FramesFolder,
+    call_stage: CallStage,
+    fake_yolo: Callable[[np.ndarray], None],
+    tmp_path: Path,
+) -> None:
+    frames = frames_folder(man)
+    seen, twin = call_stage(STAGE, DetectSettings(engine="blazepose"), frames=frames)
+    twin = twin.rename(tmp_path / "twin")
+    (tmp_path / "detect.scratch").rmdir()
+    with np.load(twin / "subject.npz") as subject:
+        boxes = subject["boxes"]
+    hidden = boxes.copy()
+    hidden[3] = np.nan
+    fake_yolo(hidden)
+    settings = DetectSettings()
+    assert STAGE.engine(settings) == "yolo"
+    summary, folder = call_stage(STAGE, settings, frames=frames)
+    assert {f.name for f in folder.iterdir()} == {f.name for f in twin.iterdir()}
+    assert summary.keys() == seen.keys()
+    with np.load(folder / "subject.npz") as subject:
+        np.testing.assert_allclose(subject["boxes"][5:], boxes[5:], atol=5)
+        assert subject["valid"].all()  # where YOLO missed them, the landmarks were seen
+    ours, theirs = Landmarks.load(folder / "landmarks.npz"), Landmarks.load(twin / "landmarks.npz")
+    assert ours.valid.all()
+    apart = np.linalg.norm(ours.image[..., :2].mean(0) - theirs.image[..., :2].mean(0), axis=-1)
+    assert np.median(apart) < 0.01 * man[0].shape[0]
+
+
+def test_somebody_whom_only_yolo_sees_is_kept(
+    man: list[np.ndarray],
+    frames_folder: FramesFolder,
+    call_stage: CallStage,
+    fake_yolo: Callable[[np.ndarray], None],
+) -> None:
+    fake_yolo(np.tile([20.0, 30.0, 90.0, 200.0], (COUNT, 1)))
+    grey = [np.full_like(picture, 128) for picture in man]
+    summary, folder = call_stage(STAGE, DetectSettings(), frames=frames_folder(grey))
+    assert summary["valid"] == COUNT
+    assert not Landmarks.load(folder / "landmarks.npz").valid.any()
+
+
+def test_yolo_that_sees_nobody(
+    man: list[np.ndarray],
+    frames_folder: FramesFolder,
+    call_stage: CallStage,
+    fake_yolo: Callable[[np.ndarray], None],
+) -> None:
+    fake_yolo(np.full((COUNT, 4), np.nan))
+    with pytest.raises(InputError, match="Nobody was found"):
+        call_stage(STAGE, DetectSettings(), frames=frames_folder(man))
+
+
+def test_a_network_of_ones_own_goes_before_the_downloaded(tmp_path: Path) -> None:
+    own = DetectSettings(weights=tmp_path / "mine.pt")
+    assert STAGE.real is not None
+    real = STAGE.real(own)
+    assert real is not None and real.weights is None
+    assert STAGE.engine(own) == "yolo"
+    with pytest.raises(InputError, match="weights fetch yolo11m"):
+        STAGE.engine(DetectSettings(engine="yolo", model="yolo11m"))

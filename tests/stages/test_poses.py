@@ -151,7 +151,7 @@ def test_a_foreign_motion_is_put_on_the_embedded_body(
     _, folder = call_stage(STAGE, PosesSettings(file=path), **inputs)
     own, motion = Motion.load(path), Motion.load(folder / "motion.npz")
     assert motion.body == "embedded"
-    np.testing.assert_array_equal(motion.betas, 0)
+    assert np.abs(motion.betas - own.betas).max() > 1  # SMPL's shape says nothing of another body's
     assert motion.joints is not None and own.joints is not None
     np.testing.assert_allclose(motion.joints[:, 0], own.joints[:, 0], atol=1e-5)
 

@@ -7,6 +7,7 @@ import torch
 
 from models.avatar import Avatar
 from models.body import BodyModel, Motion
+from models.body.transfer import SMPL_PELVIS
 from models.cameras import Camera
 from models.errors import InputError
 from tests.models.avatar.scenes import CAMERA, HEIGHT, WIDTH, K, true_motion
@@ -108,7 +109,9 @@ def test_a_motion_of_another_body_keeps_its_pelvis(avatar: Avatar, body: BodyMod
     motion = Motion(
         poses, trans, np.zeros(10), K, np.arange(3), 10.0, WIDTH, HEIGHT, "smpl", valid=np.ones(3, bool)
     )
-    torch.testing.assert_close(avatar.trans_for(motion), torch.from_numpy(trans))
+    torch.testing.assert_close(avatar.trans_for(replace(motion, body="embedded")), torch.from_numpy(trans))
+    shift = torch.from_numpy(SMPL_PELVIS).float() - avatar.rest_joints[0]
+    torch.testing.assert_close(avatar.trans_for(motion), torch.from_numpy(trans) + shift)
     joints = np.zeros((3, 24, 3), np.float32)
     joints[:, 0] = [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     posed = avatar.pose(poses, avatar.trans_for(replace(motion, joints=joints)))

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from models.body import BodyModel, Motion, load_embedded_body, retarget
+from models.body.transfer import SMPL_PELVIS, stature, usual_stature
 from models.errors import InputError
+from tests.models.body.made_up_smpl import smpl_body
 
 T = 4
 K = np.array([[600.0, 0, 240], [0, 600, 320], [0, 0, 1]])
@@ -140,14 +143,18 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
             Motion.load(tmp_path / name)
 
 
-def test_retargeting_keeps_pelvis_and_poses(body: BodyModel) -> None:
+def test_retargeting_keeps_pelvis_poses_and_stature(body: BodyModel) -> None:
     motion = complete()
+    own = smpl_body()
+    betas = torch.from_numpy(motion.betas) / 3
+    joints = own.articulate(torch.from_numpy(motion.poses), torch.from_numpy(motion.trans), betas)[1]
+    motion = replace(motion, joints=joints.numpy())
     target = retarget(motion, body)
     assert target.body == "embedded"
-    assert not target.betas.any()
     assert np.array_equal(target.poses, motion.poses)
     assert motion.joints is not None and target.joints is not None
     np.testing.assert_allclose(target.joints[:, 0], motion.joints[:, 0], atol=1e-5)
+    assert usual_stature(target.joints) == pytest.approx(usual_stature(motion.joints), abs=0.05)
 
 
 def test_retargeting_to_another_shape_without_joints(body: BodyModel) -> None:
@@ -161,6 +168,20 @@ def test_retargeting_to_another_shape_without_joints(body: BodyModel) -> None:
     assert np.abs(other.trans - motion.trans).max() > 1e-3
 
 
-def test_retargeting_an_unknown_body_without_joints_keeps_trans(body: BodyModel) -> None:
+def test_retargeting_smpl_without_joints_takes_its_mean_body_s_pelvis_and_stature(body: BodyModel) -> None:
     motion = replace(complete(), joints=None)
-    assert np.array_equal(retarget(motion, body).trans, motion.trans)
+    target = retarget(motion, body)
+    assert target.joints is not None
+    np.testing.assert_allclose(target.joints[:, 0], motion.trans + SMPL_PELVIS, atol=1e-5)
+    assert float(stature(body.shaped_joints(torch.from_numpy(target.betas)))) == pytest.approx(1.38, abs=1e-3)
+
+
+def test_retargeting_the_embedded_body_s_motion_to_smpl(body: BodyModel) -> None:
+    betas = np.full(10, 0.5, np.float32)
+    motion = replace(complete(), body="embedded", betas=betas, joints=None)
+    target = retarget(motion, smpl_body())
+    joints = body.articulate(
+        torch.from_numpy(motion.poses), torch.from_numpy(motion.trans), torch.from_numpy(betas)
+    )[1]
+    assert target.joints is not None and target.body == "smpl"
+    np.testing.assert_allclose(target.joints[:, 0], joints[:, 0], atol=1e-5)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from models.avatar import Avatar
+from models.body.posture import up_axis
 from stages.export import footage
 from stages.export.clip import Clip, evenly
 from tests.stages.export.conftest import GREEN, HEIGHT, UNSEEN, WIDTH, K
@@ -77,7 +78,7 @@ def test_without_the_person_only_the_video_is_shown(clip: Clip) -> None:
 
 
 def test_up_is_the_standing_bodys(clip: Clip) -> None:
-    x, y, _ = footage.up_axis(clip)
+    x, y, _ = up_axis(clip.refined)
     assert (x, y) == pytest.approx((0, -1), abs=0.02)
 
 
@@ -86,13 +87,13 @@ def test_up_ignores_frames_in_which_the_person_crouches_or_bends(clip: Clip) -> 
     bent = clip.seen[1::2]
     joints[bent, 15] = joints[bent, 0] + [0, 0.1, -0.3]
     moved = replace(clip, refined=replace(clip.refined, joints=joints))
-    assert footage.up_axis(moved) == pytest.approx(footage.up_axis(clip), abs=0.01)
+    assert up_axis(moved.refined) == pytest.approx(up_axis(clip.refined), abs=0.01)
 
 
 def test_up_is_the_pictures_where_nobody_stands(clip: Clip) -> None:
     joints = clip.refined.joints[:, :, [0, 2, 1]]
     lying = replace(clip, refined=replace(clip.refined, joints=joints))
-    assert footage.up_axis(lying).tolist() == [0, -1, 0]
+    assert up_axis(lying.refined).tolist() == [0, -1, 0]
 
 
 def test_the_turntable_shows_the_whole_avatar_upright_from_every_side(avatar: Avatar) -> None:

@@ -1,0 +1,9 @@
+"""Pictures of an avatar in any motion, from any cameras; no stage of the chain, since it needs no run.
+
+`plan` says what is to be drawn, `write_pictures` draws it.
+"""
+
+from stages.render.drawing import FOLDER, VIDEOS, write_pictures
+from stages.render.planning import Around, Take, plan
+
+__all__ = ["FOLDER", "VIDEOS", "Around", "Take", "plan", "write_pictures"]
