@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -24,6 +24,7 @@ from pipeline import config, console, rendering, weights
 from pipeline.console import say
 from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
+from pipeline.exporting import Selection, export_workspace
 from pipeline.paths import absolute
 from pipeline.run import Terminated, run_clip, terminable
 from pipeline.status import as_text, describe
@@ -150,21 +151,47 @@ def evaluate(
 
 
 @app.command()
-def view(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar="WORKSPACE|AVATAR", help="Its folder, or an avatar.npz.", show_default=False),
+def export(
+    workspace: Annotated[Path, typer.Argument(show_default=False)],
+    formats: Annotated[
+        list[str],
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="ply, splat, spz, gltf-splat, glb, bvh, amass, mp4, png or all; repeatable, or "
+            "several with commas.",
+            show_default=False,
+        ),
     ],
-    port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="Where to listen.", show_default=f"{PORT}, or the next free one"),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The folder to write into.", show_default="WORKSPACE/exported"),
     ] = None,
-    host: Annotated[str, typer.Option(help="0.0.0.0 lets the whole network look.")] = HOST,
+    frame: Annotated[
+        int | None, typer.Option(metavar="N", help="The Gaussians in the pose of one frame, 0 the first.")
+    ] = None,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="The Gaussians in all frames, a file each.")
+    ] = False,
+    up: Annotated[Literal["y", "-y"], typer.Option(help="The axis that points up in ply and splat.")] = "y",
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    body: Annotated[
+        Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.", show_default="the run's")
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Show a finished workspace, frame by frame, or an avatar in the browser."""
-    with _failures_told(debug):
-        show(source, host, port, say)
+    """Write the avatar and the motion as files of other programs; docs/formats.md describes them."""
+    with _failures_told(debug), terminable(), console.steps("export", Console(stderr=True)) as told:
+        written = export_workspace(
+            Workspace(workspace),
+            formats,
+            absolute(output) if output else None,
+            Selection(frame, frames, up),
+            force,
+            absolute(body) if body else None,
+            told,
+        )
+    say(console.table([(str(console.shown(path)), about) for path, about in written]))
 
 
 @app.command()
@@ -225,6 +252,24 @@ def render(
         )
     for line in lines:
         say(line)
+
+
+@app.command()
+def view(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="WORKSPACE|AVATAR", help="Its folder, or an avatar.npz.", show_default=False),
+    ],
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Where to listen.", show_default=f"{PORT}, or the next free one"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets the whole network look.")] = HOST,
+    debug: Debug = False,
+) -> None:
+    """Show a finished workspace, frame by frame, or an avatar in the browser."""
+    with _failures_told(debug):
+        show(source, host, port, say)
 
 
 @app.command()

@@ -70,7 +70,7 @@ class Yolo:
     """
 
     def __init__(self, checkpoint: Checkpoint, path: Path, device: torch.device) -> None:
-        package = _ultralytics()
+        package = quiet_ultralytics()
         self._network = package.YOLO(checkpoint.definition, task="detect", verbose=False)
         model = self._network.model
         if len(checkpoint.names) != len(model.names):
@@ -82,6 +82,11 @@ class Yolo:
         model.names = checkpoint.names
         self._person = checkpoint.person
         self._device = device
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """What `find` runs, a copy on the device; there after its first call."""
+        return self._network.predictor.model
 
     def find(self, images: Sequence[Image]) -> list[Any]:
         """ultralytics' Results, one for each (H, W, 3) uint8 RGB picture: the boxes of people alone."""
@@ -107,7 +112,7 @@ def follow(results: Iterable[Any], fps: float) -> Iterator[Any]:
         results: of consecutive frames.
         fps: of the frames.
     """
-    package = _ultralytics()
+    package = quiet_ultralytics()
     tracker = package.trackers.BYTETracker(
         package.utils.IterableSimpleNamespace(
             track_high_thresh=HIGH_SCORE,
@@ -163,7 +168,7 @@ def _fill(model: torch.nn.Module, checkpoint: Checkpoint, path: Path) -> None:
 
 
 @cache
-def _ultralytics() -> Any:
+def quiet_ultralytics() -> Any:
     """The package, imported so that it stays off the network and out of the user's folders."""
     with _environment(), tempfile.TemporaryDirectory() as settings:
         os.environ["YOLO_CONFIG_DIR"] = settings

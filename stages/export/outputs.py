@@ -16,7 +16,7 @@ from stages.disk import full_disk_told
 from stages.export import FILES, NEEDS, REPORT, ExportSettings, report
 from stages.export.assessment import gather, metrics
 from stages.export.clip import Clip, evenly
-from stages.export.content import Up, resting
+from stages.export.content import Up, axes, resting
 from stages.export.footage import Turntable, by_coverage, comparison, overlay
 from stages.export.page import write_page
 from stages.facts import write_json
@@ -53,8 +53,7 @@ def write_outputs(work: Work) -> dict[str, Any]:
 
 
 def _write_ply(path: Path, avatar: Avatar, up: Up) -> None:
-    facing = {"y": "Y up, facing +Z, the person's left towards +X", "-y": "-Y up, facing -Z, left towards +X"}
-    write_ply(path, resting(avatar, up), [f"rest pose (T-pose), metres, {facing[up]}"])
+    write_ply(path, resting(avatar, up), [axes(None, up)])
 
 
 def _copy_results(work: Work) -> None:
