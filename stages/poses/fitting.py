@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from models.body import BodyModel, Motion, load_body
+from models.errors import InputError
 from models.hmr import fit_poses
 from models.people import Landmarks
 from stages.base import Work
