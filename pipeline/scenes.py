@@ -13,8 +13,8 @@ import viser.uplot
 from numpy.typing import NDArray
 
 from models.avatar import Avatar, a_pose
+from models.body.posture import up_axis
 from stages.export.clip import Clip
-from stages.export.footage import up_axis
 from stages.export.losses import loss_curves
 
 REFINED, INITIAL = "refined", "as first estimated"
@@ -26,7 +26,8 @@ _FRUSTUM, _FRUSTUM_LINES = 0.25, 0.006  # metres
 _BEHIND = 1.5  # metres from the person to the video behind them
 _BODY_COLOR = (90, 160, 220)
 _VIEW = math.radians(50)  # vertical field of the first view
-_START = (-0.4, 0.15)  # radians that the first view is turned and raised against the clip's camera
+_START = (-0.5, 0.2)  # radians that the first view is turned and raised against the clip's camera
+_FARTHER = 1.4  # than that camera
 _AVATAR_DISTANCE = 3.2  # metres
 
 Array = NDArray[np.floating]
@@ -65,7 +66,8 @@ class ClipScene:
         self._add_things(first)
         self._add_controls(first, history)
         self.show()
-        threading.Thread(target=self._play, daemon=True).start()
+        self._player = threading.Thread(target=self._play, daemon=True)
+        self._player.start()
 
     @property
     def frame(self) -> int:
@@ -78,6 +80,7 @@ class ClipScene:
     def close(self) -> None:
         """Ends what runs beside the server."""
         self._ended.set()
+        self._player.join()
 
     def show(self) -> None:
         """Brings the scene up to what the controls say."""
@@ -97,7 +100,7 @@ class ClipScene:
 
     def _add_things(self, index: int) -> None:
         clip, scene = self.clip, self.server.scene
-        up, pelvis = up_axis(clip), clip.pelvis(index)
+        up, pelvis = up_axis(clip.refined), clip.pelvis(index)
         scene.set_up_direction(up)
         width, height, K = clip.frames.width, clip.frames.height, clip.K
         picture = _small(clip.frames.image(index))
@@ -133,7 +136,7 @@ class ClipScene:
         )
         aside, raised = _START
         away = math.cos(raised) * (-pelvis * math.cos(aside) + np.cross(up, -pelvis) * math.sin(aside))
-        position = pelvis + away + np.linalg.norm(pelvis) * math.sin(raised) * up
+        position = pelvis + _FARTHER * (away + np.linalg.norm(pelvis) * math.sin(raised) * up)
         _look(self.server, position, pelvis, up)
 
     def _add_controls(self, first: int, history: Mapping[str, Any]) -> None:

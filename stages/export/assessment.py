@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.avatar.completion import hardly_seen
-from models.avatar.sides import remarks
+from models.avatar.remarks import remarks
 from models.body import Motion
 from stages.export import perframe
 from stages.export.changes import JointChange, joint_changes, sides_seen

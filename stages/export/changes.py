@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from models.avatar.sides import SIDES, headings
+from models.avatar.remarks import SIDES, headings
 from models.body import JOINT_NAMES, Motion
+from models.body.posture import up_axis
 from stages.export.clip import Clip
-from stages.export.footage import up_axis
 
 Array = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def joint_changes(clip: Clip) -> Sequence[JointChange]:
 
 def path_from_above(clip: Clip) -> FloorPath:
     """The pelvis' way over the floor, seen along the body's mean upward direction."""
-    up = up_axis(clip)
+    up = up_axis(clip.refined)
     away = np.array([0.0, 0, 1]) - up[2] * up
     away /= np.linalg.norm(away)
     floor = np.stack([np.cross(-up, away), away], axis=1)
@@ -75,7 +75,7 @@ def path_from_above(clip: Clip) -> FloorPath:
 
 
 def sides_seen(clip: Clip) -> dict[str, int]:
-    """In how many frames the camera looks at the person from each of `models.avatar.sides.SIDES`."""
+    """In how many frames the camera looks at the person from each of `models.avatar.remarks.SIDES`."""
     heading = headings(clip.refined.poses[clip.seen], clip.pelvises(clip.refined)[clip.seen])
     quarter = np.round(heading / (np.pi / 2)).astype(int) % len(SIDES)
     return {side: int((quarter == number).sum()) for number, side in enumerate(SIDES)}
