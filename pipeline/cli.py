@@ -30,6 +30,8 @@ from pipeline.paths import absolute
 from pipeline.run import Terminated, run_clip, terminable
 from pipeline.status import as_text, describe
 from pipeline.transfers import transfer
+from pipeline.viewing import HOST, PORT
+from pipeline.viewing import view as show
 from pipeline.workspace import Workspace, default_folder
 
 app = typer.Typer(
@@ -262,6 +264,24 @@ def render(
         )
     for line in lines:
         say(line)
+
+
+@app.command()
+def view(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="WORKSPACE|AVATAR", help="Its folder, or an avatar.npz.", show_default=False),
+    ],
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Where to listen.", show_default=f"{PORT}, or the next free one"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets the whole network look.")] = HOST,
+    debug: Debug = False,
+) -> None:
+    """Show a finished workspace, frame by frame, or an avatar in the browser."""
+    with _failures_told(debug):
+        show(source, host, port, say)
 
 
 @app.command()
