@@ -20,7 +20,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
-# Other programs read what `export` writes: Blender, viewers in Chromium. About 1.5 GB on the first call.
+# Other programs read what `export` writes: Blender, viewers in Chromium. 1.1 GB on the first call.
 test-interop: $(STAMP) $(INTEROP)/.blender/.synced $(INTEROP)/node_modules/.package-lock.json
 	$(BIN)/python -m pytest -m interop $(INTEROP)
 

@@ -41,13 +41,13 @@ def write_outputs(work: Work) -> dict[str, Any]:
         turntable = Turntable(clip.avatar, settings.video_height)
         _write_videos(work, clip, turntable)
         facts = gather(clip, work.inputs, history)
-        figures = metrics(facts, manifests)
+        figures = metrics(facts, manifests, clip.refined.frame)
         write_json(work.output / "metrics.json", figures)
         sides = list(turntable.turn(4))
         coverage = drawing.beside(list(Turntable(by_coverage(clip.avatar), settings.video_height).turn(4)))
         write_image(work.output / "coverage.png", coverage)
-        page = report.build(clip, facts, manifests, history, sides, coverage, FILES, work.output)
-        write_page(work.output / "report.html", page)
+        findings = report.Findings(clip, facts, manifests, history, settings)
+        write_page(work.output / "report.html", report.build(findings, sides, coverage, work.output))
     return {
         "held_out": figures["held_out"],
         "avatar_iou": figures["silhouette_iou"]["avatar"],
