@@ -19,6 +19,7 @@ from stages.export.clip import Clip, evenly
 from stages.export.content import Up, axes, resting
 from stages.export.footage import Turntable, by_coverage, comparison, overlay
 from stages.export.page import write_page
+from stages.export.viewer import write_viewer
 from stages.facts import write_json
 from stages.images import write_image
 from stages.video import write_video
@@ -35,6 +36,8 @@ def write_outputs(work: Work) -> dict[str, Any]:
     with full_disk_told(work.output):
         _copy_results(work)
         _write_ply(work.output / "avatar.ply", clip.avatar, settings.ply_up)
+        title = str(manifests["frames"]["summary"].get("video") or "Avatar")
+        write_viewer(work.output / "viewer.html", clip, title, settings.viewer_height)
         turntable = Turntable(clip.avatar, settings.video_height)
         _write_videos(work, clip, turntable)
         facts = gather(clip, work.inputs, history)

@@ -153,7 +153,7 @@ def test_equal_inputs_give_equal_pictures(
     exported: tuple[Path, dict[str, Any]], inputs: Inputs, tmp_path: Path
 ) -> None:
     STAGE.run(Work(inputs, tmp_path, tmp_path, SETTINGS, "numba"))
-    for name in ("report.html", "metrics.json", "avatar.ply"):
+    for name in ("report.html", "viewer.html", "metrics.json", "avatar.ply"):
         assert (tmp_path / name).read_bytes() == (exported[0] / name).read_bytes()
 
 
