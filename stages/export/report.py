@@ -13,6 +13,7 @@ from stages.export.assessment import Facts
 from stages.export.changes import JointChange, path_from_above
 from stages.export.charts import Chart, Line, Plan, runs
 from stages.export.clip import Clip, evenly
+from stages.export.formats import FORMATS
 from stages.export.losses import loss_curves
 from stages.export.page import (
     Comparison,
@@ -102,6 +103,7 @@ def build(findings: Findings, sides: Sequence[footage.Image], coverage: footage.
         command=_command(str(video or "VIDEO"), findings),
         versions=[*versions(), *_weights(manifests)],
         files=[_file(folder / name, meaning) for name, meaning in FILES.items()],
+        more_formats=[(name, one.about) for name, one in FORMATS.items()],
     )
 
 
