@@ -118,7 +118,8 @@ def size(count: int) -> str:
     """Bytes in the unit that reads best."""
     for unit, length in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= length:
-            return f"{count / length:.3g} {unit}"
+            value = count / length
+            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
     return f"{count} bytes"
 
 
@@ -298,7 +299,7 @@ def _joints(joints: Sequence[JointChange]) -> list[JointRow]:
             name=joint.name.replace("_", " "),
             mean=f"{joint.mean:.1f}°",
             share=joint.mean / most,
-            largest=f"{joint.largest:.0f}° in frame {joint.largest_frame}",
+            largest=f"{joint.largest:.0f}°, frame {joint.largest_frame}",
             moved=UNKNOWN if joint.moved is None else f"{joint.moved:.0f} mm",
         )
         for joint in sorted(joints, key=lambda joint: -joint.mean)
