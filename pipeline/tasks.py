@@ -30,24 +30,26 @@ class StageTask(luigi.Task):
     stage = luigi.Parameter()
     configuration = luigi.Parameter(description="what differs from the defaults, in JSON")
 
-    performer: ClassVar[Callable[["StageTask", Step], None]]  # what `run` calls; see `performed_by`
+    performer: ClassVar[Callable[["StageTask"], None]]  # what `run` calls; see `performed_by`
 
     @property
     def place(self) -> Workspace:
         """The clip's workspace."""
         return Workspace(Path(self.workspace))
 
-    def _settings(self) -> Settings:
+    def settings(self) -> Settings:
+        """The whole configuration."""
         return config.parsed(json.loads(self.configuration))
 
-    def _step(self, place: Workspace) -> Step:
-        steps = plan(self._settings(), place.hashes)
+    def step(self, place: Workspace) -> Step:
+        """The stage's work in a workspace; raises InputError as `plan` does."""
+        steps = plan(self.settings(), place.hashes)
         return next(step for step in steps if step.stage.name == self.stage)
 
     def process_resources(self) -> dict[str, int]:
         # As many of these run at once as the scheduler's configuration allows, 1 by default.
         stage = next(stage for stage in stages.STAGES if stage.name == self.stage)
-        return {"gpu": 1} if uses_gpu(stage, getattr(self._settings(), self.stage)) else {}
+        return {"gpu": 1} if uses_gpu(stage, getattr(self.settings(), self.stage)) else {}
 
     def requires(self) -> list["StageTask"]:
         names = [stage.name for stage in stages.STAGES]
@@ -58,10 +60,10 @@ class StageTask(luigi.Task):
 
     def complete(self) -> bool:
         place = self.place
-        return self.output().exists() and state(place, self._step(place)).done
+        return self.output().exists() and state(place, self.step(place)).done
 
     def run(self) -> None:
-        type(self).performer(self, self._step(self.place))
+        type(self).performer(self)
 
 
 def text(configuration: Settings) -> str:
@@ -75,7 +77,7 @@ def text(configuration: Settings) -> str:
 
 
 @contextmanager
-def performed_by(performer: Callable[[StageTask, Step], None]) -> Iterator[None]:
+def performed_by(performer: Callable[[StageTask], None]) -> Iterator[None]:
     """For a while, what the tasks of this process do when their turn comes."""
     luigi.configuration.get_config().set("core", "no_configure_logging", "true")
     Register.clear_instance_cache()
@@ -94,9 +96,9 @@ def run_chain(workspace: Workspace, configuration: Settings, names: list[str], r
     """
     failed: list[Exception] = []
 
-    def perform(task: StageTask, step: Step) -> None:
+    def perform(task: StageTask) -> None:
         try:
-            execute(workspace, step, reporter)
+            execute(workspace, task.step(workspace), reporter)
         except Exception as error:
             failed.append(error)
             raise
