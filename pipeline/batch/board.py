@@ -60,7 +60,8 @@ class Board:
                     self.rows[number].doing = note
             case Finished(number, stage, seconds):
                 self._spent[stage].append(seconds)
-                self.rows[number].share = 1.0
+                if number in self.rows:
+                    self.rows[number].share = 1.0
             case Failed(number) | Waits(number):
                 self.rows.pop(number, None)
             case Settled(number, failure):

@@ -18,7 +18,7 @@ from pipeline.batch import overview
 from pipeline.batch.board import Board
 from pipeline.batch.clips import Clip, Shard, find_clips
 from pipeline.batch.display import Display
-from pipeline.batch.events import Assignment, Event, Job, Settled
+from pipeline.batch.events import Assignment, Event, Job
 from pipeline.batch.failures import Failure, content
 from pipeline.batch.outcomes import Outcome, of_clip, survey
 from pipeline.chain import uses_gpu
@@ -174,8 +174,8 @@ def _work(
 
 
 def _show(event: Event, board: Board, display: Display) -> None:
-    if isinstance(event, Settled) and event.number in board.results:
-        return  # every worker says so once
+    if getattr(event, "number", None) in board.results:
+        return  # every worker says so once, and one may see it before the one that did it has told
     board.take(event)
     display.take(event)
 
@@ -184,7 +184,9 @@ def _outcome(clip: Clip, configuration: Settings, names: list[str], board: Board
     outcome = survey(clip, of_clip(configuration, clip), names)
     if outcome.result != "open":
         return outcome
-    unknown = Failure(stage="", problem="It is not complete, and nothing says why.")
+    unknown = Failure(
+        stage="", problem="Another call has since begun to make it anew, with other settings or engines."
+    )
     return outcome.failed(board.failures.get(job.number) or outcome.failure or unknown)
 
 

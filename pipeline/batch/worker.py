@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 WINDOW = 16  # clips that the scheduler is told of at once
 _PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds between looks at what others are doing
 _TELLING = 0.2  # seconds between two reports of progress
+_PING = 5.0  # seconds between signs of life to the scheduler
 _PATIENCE = 600.0  # seconds without a scheduler
 
 
@@ -84,6 +85,7 @@ class _Workman:
         self._settled: set[int] = set()
         self._failed: dict[int, Failure] = {}  # in this process, where the disk could not take a note
         self._done = 0  # stages
+        self._task: str | None = None  # that Luigi believes to be running here
         self._logs: dict[Path, Path] = {}
         self._heard = time.monotonic()
         self._board: Noticeboard | None = None
@@ -96,17 +98,27 @@ class _Workman:
         self._name = f"{socket.gethostname()}-{os.getppid()}-{slot}"
 
     def run(self) -> None:
-        with performed_by(self._perform):
-            remaining = self._in_own_order()
-            rounds = 0
-            while remaining:
-                before = self._done, len(remaining)
-                for first in range(0, len(remaining), WINDOW):
-                    self._take_part(remaining[first : first + WINDOW])
-                remaining = [job for job in remaining if self._open_task(job)]
-                rounds = rounds + 1 if (self._done, len(remaining)) == before else 0
-                if remaining:
-                    time.sleep(_PAUSES[min(rounds, len(_PAUSES) - 1)])
+        """Works until every clip is settled; on a stop gives its task back, so that nobody waits for it."""
+        try:
+            with performed_by(self._perform):
+                self._settle_all()
+        except KeyboardInterrupt:
+            if self._task is not None:
+                with suppress(UNREACHABLE):
+                    self._scheduler.add_task(worker=self._name, task_id=self._task, status="FAILED")
+            raise
+
+    def _settle_all(self) -> None:
+        remaining = self._in_own_order()
+        rounds = 0
+        while remaining:
+            before = self._done, len(remaining)
+            for first in range(0, len(remaining), WINDOW):
+                self._take_part(remaining[first : first + WINDOW])
+            remaining = [job for job in remaining if self._open_task(job)]
+            rounds = rounds + 1 if (self._done, len(remaining)) == before else 0
+            if remaining:
+                time.sleep(_PAUSES[min(rounds, len(_PAUSES) - 1)])
 
     def _in_own_order(self) -> list[Job]:
         """The jobs from a place of this worker's own on, so that workers seldom meet at the same clip."""
@@ -122,7 +134,7 @@ class _Workman:
         if not tasks:
             return
         options = {
-            "ping_interval": 1.0, "wait_interval": 0.1, "wait_jitter": 0.0,
+            "ping_interval": _PING, "wait_interval": 0.1, "wait_jitter": 0.0,
             "no_install_shutdown_handler": True, "send_failure_email": False, "keep_alive": False,
         }  # fmt: skip
         try:
@@ -177,6 +189,15 @@ class _Workman:
 
     def _perform(self, task: StageTask) -> None:
         """Does a stage as its workspace's only user, unless another machine has done it meanwhile."""
+        self._task = task.task_id  # a stop leaves it, to be given back
+        try:
+            self._attempt(task)
+        except Exception:
+            self._task = None
+            raise
+        self._task = None
+
+    def _attempt(self, task: StageTask) -> None:
         place, job = task.place, self._jobs[task.workspace]
         with ExitStack() as held:
             try:

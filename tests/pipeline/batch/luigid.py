@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 CONFIGURATION = """\
 [scheduler]
-worker_disconnect_delay = 8
+worker_disconnect_delay = 15
 retry_delay = 1
 prune_on_get_work = true
 [resources]

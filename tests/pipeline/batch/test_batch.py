@@ -96,7 +96,8 @@ def test_one_optimisation_at_a_time_on_one_gpu_while_other_stages_go_on(
     process = start(
         "batch", "clips", "--workers", 2, FAKE_RENDERER="gsplat", FAKE_CLIPS=awaiting, FAKE_SLEEP="0.3"
     )
-    assert ended(process)[0] == 0
+    status, out, err = ended(process)
+    assert status == 0, out + err
     lines = (tmp_path / "notes").read_text().splitlines()
     order = [line for line in lines if line.endswith(" optimize") and line.startswith(("clip", "past"))]
     assert [line.split()[0] for line in order] == ["clip", "past"] * 2
