@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -25,13 +25,17 @@ from pipeline.batch.calling import Call, run_batch
 from pipeline.batch.clips import Shard
 from pipeline.batch.display import display, summary
 from pipeline.batch.standing import describe_folder, folder_as_text, is_folder_of_clips
+from pipeline.bodies import body_file
 from pipeline.console import say
 from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
+from pipeline.exporting import Selection, export_workspace
 from pipeline.paths import absolute
 from pipeline.run import Terminated, run_clip, terminable
 from pipeline.status import as_text, describe
 from pipeline.transfers import transfer
+from pipeline.viewing import HOST, PORT
+from pipeline.viewing import view as show
 from pipeline.workspace import Workspace, default_folder
 
 app = typer.Typer(
@@ -65,12 +69,21 @@ def run(
         typer.Option("--set", metavar="KEY=VALUE", help="One key, such as frames.fps=10; repeatable."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    poses: Annotated[Path | None, typer.Option(help="Poses of your own estimator, npz.")] = None,
-    masks: Annotated[Path | None, typer.Option(help="A folder with your own masks.")] = None,
-    depth: Annotated[Path | None, typer.Option(help="Depth of your own, npz.")] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="Poses of your own: npz, or of 4D-Humans, WHAM, GVHMR or TRAM.")
+    ] = None,
+    masks: Annotated[Path | None, typer.Option(help="Your own masks: a folder or a video.")] = None,
+    depth: Annotated[
+        Path | None, typer.Option(help="Your own depth: npz, or a folder of PNGs or EXRs.")
+    ] = None,
     person: Annotated[int | None, typer.Option(help="Whom to follow, by the number in tracks.json.")] = None,
     height: Annotated[float | None, typer.Option(help="The person's height in metres.")] = None,
-    body: Annotated[Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.")] = None,
+    body: Annotated[
+        Path | None,
+        typer.Option(
+            help="SMPL's own body: your file, or neutral, male or female once `weights add` has it."
+        ),
+    ] = None,
     focal: Annotated[
         float | None, typer.Option(help="The camera's focal length in pixels of the video.")
     ] = None,
@@ -84,11 +97,11 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Make the avatar and the motion from a video, doing only what is missing or out of date."""
-    options = {
-        "device": device, "poses": poses, "masks": masks, "depth": depth,
-        "person": person, "height": height, "body": body, "focal": focal,
-    }  # fmt: skip
     with _failures_told(debug, resumable=True), terminable():
+        options = {
+            "device": device, "poses": poses, "masks": masks, "depth": depth,
+            "person": person, "height": height, "body": body and body_file(body), "focal": focal,
+        }  # fmt: skip
         video = absolute(video)
         place = Workspace(workspace or default_folder(video))
         configuration = config.load(video, preset, config_file, assignments or (), options)
@@ -133,7 +146,9 @@ def batch(
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     height: Annotated[float | None, typer.Option(help="Everybody's height in metres.")] = None,
-    body: Annotated[Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.")] = None,
+    body: Annotated[
+        Path | None, typer.Option(help="SMPL's own body: a file, neutral, male or female.")
+    ] = None,
     focal: Annotated[
         float | None, typer.Option(help="The camera's focal length in pixels of the videos.")
     ] = None,
@@ -154,7 +169,12 @@ def batch(
             preset=preset,
             config_file=config_file,
             assignments=tuple(assignments or ()),
-            options={"device": device, "height": height, "body": body, "focal": focal},
+            options={
+                "device": device,
+                "height": height,
+                "body": body and body_file(body),
+                "focal": focal,
+            },
             until=until,
             debug=debug,
         )
@@ -207,13 +227,14 @@ def evaluate(
         ),
     ] = None,
     body: Annotated[
-        Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.", show_default="the run's")
+        Path | None,
+        typer.Option(help="SMPL's own body: a file, neutral, male or female.", show_default="the run's"),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """Compare a finished workspace's motion and avatar with the truth."""
-    options = {"novel": novel, "novel_pose": novel_pose, "body": body}
     with _failures_told(debug):
+        options = {"novel": novel, "novel_pose": novel_pose, "body": body_file(body) if body else None}
         facts = evaluate_workspace(
             Workspace(workspace),
             absolute(truth),
@@ -221,6 +242,51 @@ def evaluate(
             **{name: absolute(path) if path else None for name, path in options.items()},
         )
         console.show(as_tables(facts))
+
+
+@app.command()
+def export(
+    workspace: Annotated[Path, typer.Argument(show_default=False)],
+    formats: Annotated[
+        list[str],
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="ply, splat, spz, gltf-splat, glb, bvh, amass, mp4, png or all; repeatable, or "
+            "several with commas.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The folder to write into.", show_default="WORKSPACE/exported"),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(metavar="N", help="The Gaussians in the pose of one frame, 0 the first.")
+    ] = None,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="The Gaussians in all frames, a file each.")
+    ] = False,
+    up: Annotated[Literal["y", "-y"], typer.Option(help="The axis that points up in ply and splat.")] = "y",
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    body: Annotated[
+        Path | None,
+        typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz, or smpl_neutral.", show_default="the run's"),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the avatar and the motion as files of other programs; docs/formats.md describes them."""
+    with _failures_told(debug), terminable(), console.steps("export", Console(stderr=True)) as told:
+        written = export_workspace(
+            Workspace(workspace),
+            formats,
+            absolute(output) if output else None,
+            Selection(frame, frames, up),
+            force,
+            body_file(body) if body else None,
+            told,
+        )
+    say(console.table([(str(console.shown(path)), about) for path, about in written]))
 
 
 @app.command()
@@ -281,6 +347,24 @@ def render(
         )
     for line in lines:
         say(line)
+
+
+@app.command()
+def view(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="WORKSPACE|AVATAR", help="Its folder, or an avatar.npz.", show_default=False),
+    ],
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Where to listen.", show_default=f"{PORT}, or the next free one"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets the whole network look.")] = HOST,
+    debug: Debug = False,
+) -> None:
+    """Show a finished workspace, frame by frame, or an avatar in the browser."""
+    with _failures_told(debug):
+        show(source, host, port, say)
 
 
 @app.command()

@@ -64,7 +64,6 @@ def render(
         raise InputError(
             f"{output}: this format is not written.", "End it in .mp4 or .webm, or name a folder for PNGs."
         )
-    refuse_existing(output, force, folder_of)
     avatar_file, own_motion = _parts(source)
     if motion is None and not turntable:
         motion = own_motion
@@ -83,7 +82,9 @@ def render(
             write_pictures(partial, avatar, take, behind, functools.partial(progress, note=take.name))
         width, height = take.size
         rate = "" if folder_of else f", {take.fps:g} a second"
-        lines.append(f"{target}: {len(take)} pictures of {width} x {height} pixels{rate}")
+        lines.append(
+            f"{target}: {len(take)} picture{'s' if len(take) > 1 else ''} of {width} x {height} pixels{rate}"
+        )
     return lines
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from models.avatar.avatar import Avatar
+    from models.avatar.delivery import Result
     from models.avatar.observations import Evidence
-    from models.avatar.optimiser import Result, optimise
+    from models.avatar.optimiser import optimise
     from models.avatar.posing import PosedGaussians
     from models.avatar.settings import OptimiserSettings
     from models.avatar.showing import a_pose, framing, turntable
@@ -34,7 +35,7 @@ _MODULES = {
     "Evidence": "models.avatar.observations",
     "OptimiserSettings": "models.avatar.settings",
     "PosedGaussians": "models.avatar.posing",
-    "Result": "models.avatar.optimiser",
+    "Result": "models.avatar.delivery",
     "a_pose": "models.avatar.showing",
     "framing": "models.avatar.showing",
     "optimise": "models.avatar.optimiser",

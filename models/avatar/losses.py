@@ -11,8 +11,8 @@ ACCELERATION_FLOOR = 1e-6  # m^2: below a millimetre the robust smoothness is qu
 REFERENCE_FPS = 15.0  # the frame rate that the smoothness was tuned at
 LARGE_TURN = 0.16  # rad^2: turns beyond 0.4 rad are taken for real and cost no more
 NEAREST = 0.1  # metres; nothing is projected from nearer
-LIMBERNESS = torch.ones(24).index_fill(0, torch.tensor([3, 6, 9, 13, 14]), 3.0)
-LIMBERNESS = LIMBERNESS.index_fill(0, torch.tensor([10, 11, 22, 23]), 4.0)
+STIFFNESS = torch.ones(24).index_fill(0, torch.tensor([3, 6, 9, 13, 14]), 3.0)
+STIFFNESS = STIFFNESS.index_fill(0, torch.tensor([10, 11, 22, 23]), 4.0)
 
 
 def smoothness(joints: Tensor, fps: float) -> Tensor:
@@ -40,7 +40,7 @@ def rotation_prior(turns: Tensor) -> Tensor:
     Spine and collars three times, hands and feet four times as stiff: images say little about them.
     """
     squared = turns.square().sum(-1)
-    stiffness = placed(LIMBERNESS, turns.device, turns.dtype)
+    stiffness = placed(STIFFNESS, turns.device, turns.dtype)
     return (stiffness * squared / (1 + squared / LARGE_TURN)).sum(-1).mean()
 
 
@@ -70,7 +70,7 @@ def plausibility(body: BodyPose, fps: float, smooth: float, prior: float) -> Ten
         numbers = (_rate(fps), smooth, prior, LARGE_TURN, ACCELERATION_FLOOR)
         turns, joints = (a.reshape(-1, *a.shape[-3:]) for a in (body.turns, body.joints))
         runs = zip(turns, joints, strict=True)
-        values = [motion_kernels.plausibility(*run, LIMBERNESS, numbers) for run in runs]
+        values = [motion_kernels.plausibility(*run, STIFFNESS, numbers) for run in runs]
         return sum(values[1:], values[0]) / len(values)
     total = prior * rotation_prior(body.turns)
     if smooth and body.joints.shape[-3] >= 3:

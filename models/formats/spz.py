@@ -50,7 +50,7 @@ def _fixed_point(means: Array) -> NDArray[np.uint8]:
     fixed = np.rint(np.asarray(means, np.float64) * 2**FRACTION_BITS)
     if (np.abs(fixed) >= 2**23).any():
         raise ValueError("a Gaussian lies 2 km or more from the origin")
-    return fixed.astype("<i4").view(np.uint8).reshape(*means.shape, 4)[..., :3]
+    return fixed.astype("<i4", order="C").view(np.uint8).reshape(*means.shape, 4)[..., :3]
 
 
 def _three_smaller(quaternions: Array) -> NDArray[np.uint32]:

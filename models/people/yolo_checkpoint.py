@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.body.stub_pickle import Refused, Stub
 from models.errors import InputError
+from models.stub_pickle import Refused, Stub
 
 NEXT_STEP = "Get one with: hsplat-pipeline weights fetch yolo11n"
 FAMILIES = r"(yolov8|yolo11|yolo12|yolo26)([nsmlx])\.yaml"

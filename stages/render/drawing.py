@@ -37,7 +37,7 @@ def write_pictures(
         StageError: ffmpeg cannot encode, or the disk is full.
         OSError: a picture cannot be written.
     """
-    images = _told(_drawn(avatar, take, background), len(take), progress)
+    images = _told(drawn(avatar, take, background), len(take), progress)
     if path.suffix in VIDEOS:
         write_video(path, images, take.fps)
     else:
@@ -45,7 +45,7 @@ def write_pictures(
             write_image(numbered(path, number), image)
 
 
-def _drawn(avatar: Avatar, take: Take, background: Color | None) -> Iterator[Image]:
+def drawn(avatar: Avatar, take: Take, background: Color | None) -> Iterator[Image]:
     """(H, W, 3) over the background, or (H, W, 4) with straight alpha."""
     behind = None if background is None else torch.tensor(background)
     for poses, trans, camera in zip(take.poses, take.trans, take.cameras, strict=True):

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from pipeline import evaluation
 from pipeline.__main__ import main
-from pipeline.workspace import Manifest, Workspace, listed
+from pipeline.workspace import Workspace
 from stages.evaluate import NEEDS
+from tests.pipeline.finished import finished_workspace
 from tests.stages.evaluate.conftest import (  # noqa: F401
     FRAMES,
     MakeTruth,
@@ -28,40 +29,11 @@ from tests.stages.evaluate.conftest import (  # noqa: F401
 )
 from tests.stages.export.conftest import Inputs
 
-MADE_OF = {"frames": (), "poses": ("frames",), "masks": ("frames",), "optimize": NEEDS[:3]}
-
 
 @pytest.fixture
 def workspace(folders: Inputs, tmp_path: Path) -> Workspace:  # noqa: F811
     """Published as a run would have left it."""
-    place = Workspace(tmp_path / "clip.hsplat")
-    for name in NEEDS:
-        folder = shutil.copytree(folders[name], place.stage_folder(name))
-        (folder / "manifest.json").unlink()
-        manifest = Manifest(
-            stage=name,
-            version=1,
-            engine="embedded",
-            settings={},
-            files={},
-            needs={need: f"print of {need}" for need in MADE_OF[name]},
-            fingerprint=f"print of {name}",
-            finished="2026-01-01",
-            seconds=1,
-            peak_memory=1,
-            summary={},
-            outputs=listed(folder),
-        )
-        (folder / "manifest.json").write_text(manifest.model_dump_json())
-    record = {
-        "format": 1,
-        "video": str(tmp_path / "clip.mp4"),
-        "video_sha256": "",
-        "created": "",
-        "configuration": {"frames": {"video": str(tmp_path / "clip.mp4")}},
-    }
-    place.record_path.write_text(json.dumps(record))
-    return place
+    return finished_workspace(Workspace(tmp_path / "clip.hsplat"), folders, NEEDS)
 
 
 @pytest.fixture

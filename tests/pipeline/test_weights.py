@@ -124,7 +124,7 @@ def test_a_run_fetches_nothing_for_engines_that_are_not_wanted(
     publish("sam_vit_b")
     own = video.parent / "masks"
     own.mkdir()
-    for option in ("masks.engine=embedded", f"masks.folder={own}"):
+    for option in ("masks.engine=embedded", f"masks.file={own}"):
         assert call("run", video, "--until", "frames", "--fetch-weights", "--set", option) == 0
     assert site.asked == []
 

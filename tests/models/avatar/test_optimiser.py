@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.avatar import Avatar, Evidence, OptimiserSettings, Result, optimise, optimiser
+from models.avatar import Avatar, Evidence, OptimiserSettings, Result, delivery, optimise
 from models.body import BodyModel
 from models.errors import InputError, StageError
 from tests.models.avatar.scenes import filmed, true_motion
@@ -139,13 +139,13 @@ def test_held_out_frames_are_judged_and_not_learned_from(body: BodyModel) -> Non
 
 def test_all_figures_are_of_the_delivered_avatar(body: BodyModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the colours that it is given in the end where no frame showed any."""
-    judged, figures = [], optimiser.figures
+    judged, figures = [], delivery.figures
 
     def recorded(avatar: Avatar, *others: Any) -> dict[str, float]:
         judged.append(avatar)
         return figures(avatar, *others)
 
-    monkeypatch.setattr(optimiser, "figures", recorded)
+    monkeypatch.setattr(delivery, "figures", recorded)
     settings = SHORT.model_copy(update={"held_out": 0.1})
     delivered = optimise(filmed(body, frames=12), body, settings).avatar
     assert len(judged) == 3

@@ -9,18 +9,6 @@ from models.errors import InputError
 from models.formats import Splats, read_ply, write_ply
 
 
-@pytest.fixture
-def splats() -> Splats:
-    rng = np.random.default_rng(0)
-    return Splats(
-        means=rng.normal(size=(50, 3)).astype(np.float32),
-        rotations=rng.normal(size=(50, 4)).astype(np.float32),
-        scales=np.exp(rng.normal(-5, 1, (50, 3))).astype(np.float32),
-        colors=rng.random((50, 3)).astype(np.float32),
-        opacities=rng.uniform(0.05, 0.95, 50).astype(np.float32),
-    )
-
-
 def test_layout_is_the_248_bytes_that_importers_expect(tmp_path: Path, splats: Splats) -> None:
     write_ply(tmp_path / "a.ply", splats, comments=["rest pose"])
     header, body = (tmp_path / "a.ply").read_bytes().split(b"end_header\n", 1)

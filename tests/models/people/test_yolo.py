@@ -28,7 +28,7 @@ Picture = np.ndarray[Any, np.dtype[np.uint8]]
 def network() -> Any:
     """The smallest YOLO11 with random weights, two classes and made-up statistics."""
     torch.manual_seed(0)
-    tasks = yolo._ultralytics().nn.tasks
+    tasks = yolo.quiet_ultralytics().nn.tasks
     model = tasks.DetectionModel("yolo11n.yaml", nc=2, verbose=False)
     model.names = NAMES
     for module in model.modules():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from models.avatar.sides import headings, only_side, remarks, stands_still
+from models.avatar.remarks import headings, only_side, remarks, stands_still
 
 UPRIGHT = Rotation.from_rotvec([np.pi, 0, 0])  # facing the camera
 AHEAD = np.array([[0.0, 0, 3]])

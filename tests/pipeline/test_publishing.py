@@ -1,0 +1,82 @@
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models.errors import InputError, StageError
+from pipeline.publishing import publishing
+
+
+def test_a_file_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.ply"
+    with publishing(target) as partial:
+        partial.write_text("half")
+        assert not target.exists()
+        partial.write_text("whole")
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "a.ply"
+    with pytest.raises(ValueError), publishing(target) as partial:
+        partial.write_text("half")
+        raise ValueError
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+    target = tmp_path / "a.ply"
+    target.write_text("old")
+    with pytest.raises(InputError, match="exists already"), publishing(target):
+        raise AssertionError
+    with publishing(target, force=True) as partial:
+        partial.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+
+
+def test_nor_what_appears_meanwhile(tmp_path: Path) -> None:
+    target = tmp_path / "a.ply"
+    with pytest.raises(InputError, match="exists already"), publishing(target) as partial:
+        partial.write_text("ours")
+        target.write_text("theirs")
+    assert target.read_text() == "theirs"
+
+
+def test_a_folder_replaces_an_older_one_of_ours(tmp_path: Path) -> None:
+    target = tmp_path / "frames"
+    for count in (3, 2):
+        with publishing(target, force=True, folder_of=".png") as partial:
+            for number in range(count):
+                (partial / f"{number:06d}.png").write_text(str(count))
+    assert sorted(path.name for path in target.iterdir()) == ["000000.png", "000001.png"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "folder_of", "reason"),
+    [
+        (lambda path: path.mkdir(), "", "is a folder"),
+        (lambda path: path.write_text("mine"), ".png", "is a file"),
+        (lambda path: (path.mkdir(), (path / "thesis.docx").write_text("mine")), ".png", "holds other files"),
+    ],
+)
+def test_force_replaces_only_its_own_kind(
+    tmp_path: Path, prepare: Callable[[Path], object], folder_of: str, reason: str
+) -> None:
+    target = tmp_path / "a"
+    prepare(target)
+    with pytest.raises(InputError, match=reason), publishing(target, True, folder_of):
+        raise AssertionError
+    assert target.exists()
+
+
+def test_a_full_disk_and_a_wrong_place_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="No room"), publishing(tmp_path / "a.ply"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"), publishing(tmp_path / "file" / "a.ply"):
+        raise AssertionError
