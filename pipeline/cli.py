@@ -100,7 +100,7 @@ def run(
     with _failures_told(debug, resumable=True), terminable():
         options = {
             "device": device, "poses": poses, "masks": masks, "depth": depth,
-            "person": person, "height": height, "body": body and body_file(body), "focal": focal,
+            "person": person, "height": height, "body": body, "focal": focal,
         }  # fmt: skip
         video = absolute(video)
         place = Workspace(workspace or default_folder(video))
@@ -169,12 +169,7 @@ def batch(
             preset=preset,
             config_file=config_file,
             assignments=tuple(assignments or ()),
-            options={
-                "device": device,
-                "height": height,
-                "body": body and body_file(body),
-                "focal": focal,
-            },
+            options={"device": device, "height": height, "body": body, "focal": focal},
             until=until,
             debug=debug,
         )
