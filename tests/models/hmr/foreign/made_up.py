@@ -65,9 +65,11 @@ def matrices(poses: np.ndarray) -> np.ndarray:
     return turns.reshape(len(poses), 24, 3, 3)
 
 
-def phalp_content(people: dict[int, Walker], count: int, focal: float) -> dict[str, Any]:
+def phalp_content(
+    people: dict[int, Walker], count: int, focal: float, size: tuple[int, int] = SIZE
+) -> dict[str, Any]:
     """As PHALP's tracker collects it; a person who is gone is predicted for three more pictures."""
-    lens = camera(5000 / 256 * max(SIZE))
+    lens = camera(5000 / 256 * max(size), size)
     frames: dict[str, Any] = {}
     for time in range(count):
         frames[f"_DEMO/clip/img/{time:06d}.jpg"] = {
@@ -79,7 +81,7 @@ def phalp_content(people: dict[int, Walker], count: int, focal: float) -> dict[s
         }  # fmt: skip
     rows = list(frames.values())
     for number, person in people.items():
-        poses, place = seen_by(person, camera(focal), lens)
+        poses, place = seen_by(person, camera(focal, size), lens)
         turns = matrices(poses)
         last = int(person.frames[-1])
         for time in range(count):
@@ -90,7 +92,7 @@ def phalp_content(people: dict[int, Walker], count: int, focal: float) -> dict[s
             row = rows[time]
             for name, value in {
                 "tid": number, "tracked_time": behind, "bbox": np.array([10.0, 20, 30, 60]),
-                "size": [SIZE[1], SIZE[0]], "conf": np.float32(0.9), "class_name": np.int64(0),
+                "size": [size[1], size[0]], "conf": np.float32(0.9), "class_name": np.int64(0),
                 "center": np.array([25.0, 50]), "scale": np.array([30.0, 60]), "annotations": [],
                 "smpl": {
                     "global_orient": turns[index, :1], "body_pose": turns[index, 1:],
@@ -104,8 +106,10 @@ def phalp_content(people: dict[int, Walker], count: int, focal: float) -> dict[s
     return frames
 
 
-def write_phalp(path: Path, people: dict[int, Walker], count: int, focal: float) -> Path:
-    joblib.dump(phalp_content(people, count, focal), path, compress=3)
+def write_phalp(
+    path: Path, people: dict[int, Walker], count: int, focal: float, size: tuple[int, int] = SIZE
+) -> Path:
+    joblib.dump(phalp_content(people, count, focal, size), path, compress=3)
     return path
 
 
