@@ -133,5 +133,5 @@ def _items(value: Any) -> tuple[Any, ...]:
 
 
 def _listed(values: Any) -> str:
-    shown = [str(value)[:20] for value in list(values)[:4]]
+    shown = [str(value)[:40] for value in list(values)[:4]]
     return ", ".join(shown) + (", ..." if len(values) > len(shown) else "")
