@@ -21,7 +21,6 @@ import stages
 from models.errors import HsplatError
 from models.weights.download import Progress
 from pipeline import config, console, rendering, weights
-from pipeline.bodies import body_file
 from pipeline.console import say
 from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
@@ -70,12 +69,7 @@ def run(
     depth: Annotated[Path | None, typer.Option(help="Depth of your own, npz.")] = None,
     person: Annotated[int | None, typer.Option(help="Whom to follow, by the number in tracks.json.")] = None,
     height: Annotated[float | None, typer.Option(help="The person's height in metres.")] = None,
-    body: Annotated[
-        Path | None,
-        typer.Option(
-            help="SMPL's own body: your file, or neutral, male or female once `weights add` has it."
-        ),
-    ] = None,
+    body: Annotated[Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz, or smpl_neutral.")] = None,
     focal: Annotated[
         float | None, typer.Option(help="The camera's focal length in pixels of the video.")
     ] = None,
@@ -91,11 +85,12 @@ def run(
     """Make the avatar and the motion from a video, doing only what is missing or out of date."""
     options = {
         "device": device, "poses": poses, "masks": masks, "depth": depth,
-        "person": person, "height": height, "body": body, "focal": focal,
+        "person": person, "height": height, "focal": focal,
     }  # fmt: skip
     with _failures_told(debug, resumable=True), terminable():
         video = absolute(video)
         place = Workspace(workspace or default_folder(video))
+        options["body"] = weights.body_file(body)
         configuration = config.load(video, preset, config_file, assignments or (), options)
         if fetch_weights:
             weights.fetch(weights.wanted(configuration), _show)
@@ -141,13 +136,13 @@ def evaluate(
     ] = None,
     body: Annotated[
         Path | None,
-        typer.Option(help="SMPL's own body: a file, neutral, male or female.", show_default="the run's"),
+        typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz, or smpl_neutral.", show_default="the run's"),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """Compare a finished workspace's motion and avatar with the truth."""
     with _failures_told(debug):
-        options = {"novel": novel, "novel_pose": novel_pose, "body": body_file(body) if body else None}
+        options = {"novel": novel, "novel_pose": novel_pose, "body": weights.body_file(body)}
         facts = evaluate_workspace(
             Workspace(workspace),
             absolute(truth),
@@ -183,7 +178,8 @@ def export(
     up: Annotated[Literal["y", "-y"], typer.Option(help="The axis that points up in ply and splat.")] = "y",
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     body: Annotated[
-        Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.", show_default="the run's")
+        Path | None,
+        typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz, or smpl_neutral.", show_default="the run's"),
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -195,7 +191,7 @@ def export(
             absolute(output) if output else None,
             Selection(frame, frames, up),
             force,
-            absolute(body) if body else None,
+            weights.body_file(body),
             told,
         )
     say(console.table([(str(console.shown(path)), about) for path, about in written]))

@@ -12,9 +12,9 @@ from models.avatar.avatar import Avatar
 from models.avatar.completion import completed, hardly_seen
 from models.avatar.evaluation import coverage, figures
 from models.avatar.plans import APPEARANCE, plan
+from models.avatar.remarks import remarks
 from models.avatar.safeguard import Placed, Verdict, judged
 from models.avatar.screening import in_words
-from models.avatar.remarks import remarks
 from models.avatar.state import State
 from models.avatar.task import Task
 
