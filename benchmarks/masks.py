@@ -23,7 +23,8 @@ from models.segmentation import Scene, learn_scene, refine_silhouette
 from stages import detect, frames
 from stages.base import Work
 from stages.images import read_image
-from stages.masks import SAMPLES, Subject
+from stages.masks import Subject
+from stages.masks.refined import SAMPLES
 
 Image = NDArray[np.uint8]
 Map = NDArray[np.float32]

@@ -8,6 +8,7 @@ times are the process's own (OMP_NUM_THREADS=1 makes it one thread's).
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ class Prepared:
 
     Attributes:
         run: does the stage's work on a clip's (H, W, 3) uint8 RGB pictures.
-        network: whose forward passes are told apart from the rest.
+        network: whose forward passes are told apart from the rest; where it is a list, those of its members.
         name: the network and its size.
     """
 
@@ -127,9 +128,65 @@ def hmr2(device: torch.device, full: bool) -> Prepared:
     return Prepared(run, network, "HMR 2.0")
 
 
+def sam(device: torch.device, full: bool) -> Prepared:
+    """Segment Anything ViT-B, with a prompt of a box and some points; its masks are noise."""
+    from models.segmentation.choice import Candidates, Query, settle
+    from models.segmentation.prompts import Prompt
+    from models.segmentation.sam import NETWORKS, Sam
+    from models.segmentation.views import coverage
+    from tests.models.segmentation.tiny import tiny_network
+
+    network = Sam(NETWORKS["vit_b"]() if full else tiny_network(), device)
+
+    def run(images: Sequence[Image]) -> object:
+        height, width = images[0].shape[:2]
+        box = np.array([0.3 * width, 0.1 * height, 0.7 * width, 0.95 * height])
+        points = np.linspace(box[:2] + 40, box[2:] - 40, 13)
+        query = Query(Prompt(box, points, np.arange(13) < 11), network.view(box, (width, height)))
+        embeddings = list(
+            Batches(device, most=16).map(images, lambda batch: network.look(batch, [query.view] * len(batch)))
+        )
+        found = [network.draw(embedding, query.view, query.prompt) for embedding in embeddings]
+
+        def redraw(index: int, hint: NDArray[np.float32]) -> Candidates:
+            return network.draw(embeddings[index], query.view, query.prompt, hint)
+
+        settled = settle(dict.fromkeys(range(len(images)), query), found.__getitem__, redraw)
+        maps = (settled.replaced.get(i, found[i].logits[settled.taken[i]]) for i in range(len(images)))
+        return [np.round(255 * coverage(logits, query.view, (height, width))) for logits in maps]
+
+    parts = (network.module.image_encoder, network.module.prompt_encoder, network.module.mask_decoder)
+    return Prepared(run, nn.ModuleList(parts), "SAM ViT-B")
+
+
+def depth_anything(device: torch.device, full: bool) -> Prepared:
+    """Depth Anything V2 Small at the size that its preprocessing asks for."""
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, DPTImageProcessor
+
+    from models.depth.depth_anything import DepthAnything
+    from stages.depth.maps import write_maps
+    from tests.models.depth.tiny import tiny_network
+
+    network: Any = DepthAnythingForDepthEstimation(DepthAnythingConfig()) if full else tiny_network()
+    side = 518 if full else network.config.backbone_config.image_size
+    processor = DPTImageProcessor(
+        size={"height": side, "width": side}, keep_aspect_ratio=True, ensure_multiple_of=14, resample=3
+    )
+    estimator = DepthAnything(network, processor, device)
+
+    def run(images: Sequence[Image]) -> object:
+        maps = Batches(device, most=32).map(images, estimator.estimate)
+        with tempfile.TemporaryDirectory() as folder:
+            return write_maps(Path(folder) / "depth.npz", estimator.kind, maps, len(images), compact=True)
+
+    return Prepared(run, estimator.module, "Depth Anything V2 Small")
+
+
 TRIALS = {
     "yolo": Trial("detect", yolo, 150.0),
     "hmr2": Trial("poses", hmr2, 100.0),
+    "sam": Trial("masks", sam, 10.0),
+    "depth_anything": Trial("depth", depth_anything, 60.0),
 }
 
 
@@ -192,13 +249,19 @@ def timed(network: nn.Module, device: torch.device) -> Iterator[list[float]]:
     """Collects the seconds of every forward pass."""
     spent: list[float] = []
     begun: list[float] = []
-    before = network.register_forward_pre_hook(lambda *_: begun.append(clock(device)))
-    after = network.register_forward_hook(lambda *_: spent.append(clock(device) - begun.pop()))
+    hooks = [
+        hook
+        for part in (network if isinstance(network, nn.ModuleList) else [network])
+        for hook in (
+            part.register_forward_pre_hook(lambda *_: begun.append(clock(device))),
+            part.register_forward_hook(lambda *_: spent.append(clock(device) - begun.pop())),
+        )
+    ]
     try:
         yield spent
     finally:
-        before.remove()
-        after.remove()
+        for hook in hooks:
+            hook.remove()
 
 
 def clock(device: torch.device) -> float:

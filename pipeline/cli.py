@@ -21,6 +21,7 @@ import stages
 from models.errors import HsplatError
 from models.weights.download import Progress
 from pipeline import config, console, rendering, weights
+from pipeline.bodies import body_file
 from pipeline.console import say
 from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
@@ -29,6 +30,8 @@ from pipeline.paths import absolute
 from pipeline.run import Terminated, run_clip, terminable
 from pipeline.status import as_text, describe
 from pipeline.transfers import transfer
+from pipeline.viewing import HOST, PORT
+from pipeline.viewing import view as show
 from pipeline.workspace import Workspace, default_folder
 
 app = typer.Typer(
@@ -65,11 +68,18 @@ def run(
     poses: Annotated[
         Path | None, typer.Option(help="Poses of your own: npz, or of 4D-Humans, WHAM, GVHMR or TRAM.")
     ] = None,
-    masks: Annotated[Path | None, typer.Option(help="A folder with your own masks.")] = None,
-    depth: Annotated[Path | None, typer.Option(help="Depth of your own, npz.")] = None,
+    masks: Annotated[Path | None, typer.Option(help="Your own masks: a folder or a video.")] = None,
+    depth: Annotated[
+        Path | None, typer.Option(help="Your own depth: npz, or a folder of PNGs or EXRs.")
+    ] = None,
     person: Annotated[int | None, typer.Option(help="Whom to follow, by the number in tracks.json.")] = None,
     height: Annotated[float | None, typer.Option(help="The person's height in metres.")] = None,
-    body: Annotated[Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz, or smpl_neutral.")] = None,
+    body: Annotated[
+        Path | None,
+        typer.Option(
+            help="SMPL's own body: your file, or neutral, male or female once `weights add` has it."
+        ),
+    ] = None,
     focal: Annotated[
         float | None, typer.Option(help="The camera's focal length in pixels of the video.")
     ] = None,
@@ -90,7 +100,6 @@ def run(
     with _failures_told(debug, resumable=True), terminable():
         video = absolute(video)
         place = Workspace(workspace or default_folder(video))
-        options["body"] = weights.body_file(body)
         configuration = config.load(video, preset, config_file, assignments or (), options)
         if fetch_weights:
             weights.fetch(weights.wanted(configuration), _show)
@@ -136,13 +145,13 @@ def evaluate(
     ] = None,
     body: Annotated[
         Path | None,
-        typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz, or smpl_neutral.", show_default="the run's"),
+        typer.Option(help="SMPL's own body: a file, neutral, male or female.", show_default="the run's"),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """Compare a finished workspace's motion and avatar with the truth."""
     with _failures_told(debug):
-        options = {"novel": novel, "novel_pose": novel_pose, "body": weights.body_file(body)}
+        options = {"novel": novel, "novel_pose": novel_pose, "body": body_file(body) if body else None}
         facts = evaluate_workspace(
             Workspace(workspace),
             absolute(truth),
@@ -191,7 +200,7 @@ def export(
             absolute(output) if output else None,
             Selection(frame, frames, up),
             force,
-            weights.body_file(body),
+            body_file(body) if body else None,
             told,
         )
     say(console.table([(str(console.shown(path)), about) for path, about in written]))
@@ -255,6 +264,24 @@ def render(
         )
     for line in lines:
         say(line)
+
+
+@app.command()
+def view(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="WORKSPACE|AVATAR", help="Its folder, or an avatar.npz.", show_default=False),
+    ],
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Where to listen.", show_default=f"{PORT}, or the next free one"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets the whole network look.")] = HOST,
+    debug: Debug = False,
+) -> None:
+    """Show a finished workspace, frame by frame, or an avatar in the browser."""
+    with _failures_told(debug):
+        show(source, host, port, say)
 
 
 @app.command()

@@ -12,10 +12,8 @@ from models.weights.download import Progress
 from pipeline.config import closest
 from pipeline.console import size
 from pipeline.lock import Lock
-from pipeline.paths import absolute
 from stages.base import Settings
 
-BODIES = [key for key in TABLE if key.startswith("smpl_")]
 Show = Callable[[str], AbstractContextManager[Progress]]
 
 
@@ -97,19 +95,6 @@ def wanted(configuration: Settings) -> list[str]:
         if real is not None and real.weights is not None and asked in ("auto", real.name):
             keys += [] if weights.find(real.weights) else [real.weights]
     return list(dict.fromkeys(keys))
-
-
-def body_file(given: Path | None) -> Path | None:
-    """The file that `--body` means: a path, or the name of a body in the cache such as smpl_neutral.
-
-    Raises:
-        InputError: a body is named that is not in the cache.
-    """
-    if given is None:
-        return None
-    if str(given) in BODIES and not given.exists():
-        return weights.require(str(given))
-    return absolute(given)
 
 
 def _known(key: str) -> None:

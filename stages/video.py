@@ -9,8 +9,9 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import av
 import ffmpeg
@@ -24,6 +25,8 @@ from stages.probe import EXPORT_AGAIN, FORMATS, MAX_PIXELS, PROTOCOLS, VideoInfo
 CLOCK = 90_000  # ticks per second of the decoded stream; divides by every usual frame rate
 THREADS = 2
 SCALER = "bicubic+accurate_rnd+full_chroma_int"
+CHANNELS = {"rgb24": 3, "rgba": 4}
+LIBVPX = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 DOCTOR = "See what this machine lacks: hsplat-pipeline doctor"
 
 Image = NDArray[np.uint8]
@@ -92,27 +95,58 @@ def read_video(
         InputError: nothing can be decoded; what can be is yielded before.
     """
     origin = float(video.times[0])
+    grid = _grid(origin + start, every, 0.5 / video.rate if video.rate else 0.0)
+    stream = _source(video, **_seek(video, start)).filter("select", grid)
+    with closing(_decoded(video, stream, size, "rgb24")) as pictures:
+        for time, image in pictures:
+            yield time - origin, image
+
+
+def read_pictures(video: VideoInfo, size: tuple[int, int]) -> Generator[Image]:
+    """Decode every picture of a video, (height, width, 4) RGBA uint8, upright, scaled to `size`.
+
+    Opaque where the video has no transparency; raises as `read_video` does.
+    """
+    with closing(_decoded(video, _source(video, **_decoder(video)), size, "rgba")) as pictures:
+        for _, image in pictures:
+            yield image
+
+
+def _source(video: VideoInfo, **options: Any) -> Any:
+    return ffmpeg.input(
+        f"file:{video.path}",
+        protocol_whitelist=PROTOCOLS,
+        format_whitelist=FORMATS,
+        max_pixels=MAX_PIXELS,
+        threads=THREADS,
+        fflags="+discardcorrupt",
+        **options,
+    )[str(video.stream)]
+
+
+def _decoder(video: VideoInfo) -> dict[str, str]:
+    """ffmpeg's own decoders of VP8 and VP9 leave the transparency out; libvpx's do not."""
+    with av.open(f"file:{video.path}", options={"protocol_whitelist": PROTOCOLS}) as container:
+        stream = container.streams[video.stream]
+        name = stream.codec_context.name
+        return {"vcodec": LIBVPX[name]} if name in LIBVPX and stream.metadata.get("alpha_mode") else {}
+
+
+def _decoded(
+    video: VideoInfo, stream: Any, size: tuple[int, int], pixels: str
+) -> Generator[tuple[float, Image]]:
+    """The pictures of an ffmpeg stream in a packed format of 8 bits a channel, with their times."""
     call = (
-        ffmpeg.input(
-            f"file:{video.path}",
-            protocol_whitelist=PROTOCOLS,
-            format_whitelist=FORMATS,
-            max_pixels=MAX_PIXELS,
-            threads=THREADS,
-            fflags="+discardcorrupt",
-            **_seek(video, start),
-        )[str(video.stream)]
-        .filter("select", _grid(origin + start, every, 0.5 / video.rate if video.rate else 0.0))
-        .filter("scale", *size, flags=SCALER)
-        .output("pipe:1", format="nut", vcodec="rawvideo", pix_fmt="rgb24", enc_time_base=f"1:{CLOCK}")
+        stream.filter("scale", *size, flags=SCALER)
+        .output("pipe:1", format="nut", vcodec="rawvideo", pix_fmt=pixels, enc_time_base=f"1:{CLOCK}")
         .global_args("-copyts", "-nostdin", "-loglevel", "error")
         .compile(cmd=ffmpeg_executable())
     )
     received = False
     with _child(call, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as (process, complaints):
-        for time, image in _nut_frames(process, size):
+        for time, image in _nut_frames(process, size, CHANNELS[pixels]):
             received = True
-            yield time - origin, image
+            yield time, image
     if not received:
         raise InputError(f"{video.path} cannot be decoded: {_last(complaints)}.", EXPORT_AGAIN)
 
@@ -132,19 +166,18 @@ def _grid(origin: float, every: float, lead: float) -> str:
     return f"gte({cell('t')},0)*(isnan(prev_pts)+gt({cell('t')},max(-1,{cell('prev_pts*TB')})))"
 
 
-def _nut_frames(process: subprocess.Popen[bytes], size: tuple[int, int]) -> Iterator[tuple[float, Image]]:
+def _nut_frames(
+    process: subprocess.Popen[bytes], size: tuple[int, int], channels: int
+) -> Iterator[tuple[float, Image]]:
     width, height = size
     try:
         with av.open(process.stdout, "r", format="nut", buffer_size=1 << 20) as container:
             for packet in container.demux(container.streams.video[0]):
-                if packet.size == width * height * 3 and packet.pts is not None:
-                    yield float(packet.pts * packet.time_base), _as_image(packet, width, height)
+                if packet.size == width * height * channels and packet.pts is not None:
+                    image = np.frombuffer(bytes(packet), np.uint8).reshape(height, width, channels)
+                    yield float(packet.pts * packet.time_base), image
     except (av.error.FFmpegError, IndexError):
         return  # ffmpeg gave up; the caller has its words
-
-
-def _as_image(packet: av.Packet, width: int, height: int) -> Image:
-    return np.frombuffer(bytes(packet), dtype=np.uint8).reshape(height, width, 3)
 
 
 def write_video(path: Path, frames: Iterable[Image], fps: float) -> int:

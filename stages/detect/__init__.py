@@ -41,7 +41,7 @@ def engine(settings: DetectSettings) -> str:
 
 
 def run(work: Work) -> dict[str, Any]:
-    """Write `tracks.json`, `subject.npz`, `landmarks.npz` and `silhouettes/*.png`.
+    """Write `tracks.json`, `people.npz`, `subject.npz`, `landmarks.npz` and `silhouettes/*.png`.
 
     Raises:
         InputError: nobody is in the clip, or not the person asked for.
@@ -54,7 +54,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="detect",
-    version=3,
+    version=4,
     needs=("frames",),
     settings=DetectSettings,
     run=run,

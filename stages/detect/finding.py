@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ ENGINES: dict[str, Callable[[Work, Iterable[Image], float, Notice], list[Track]]
 
 
 def find_subject(work: Work) -> dict[str, Any]:
-    """Write `tracks.json`, `subject.npz`, `landmarks.npz` and `silhouettes/*.png`.
+    """Write `tracks.json`, `people.npz`, `subject.npz`, `landmarks.npz` and `silhouettes/*.png`.
 
     Raises:
         InputError: nobody is in the clip, or not the person asked for.
@@ -88,11 +89,23 @@ def find_subject(work: Work) -> dict[str, Any]:
             raise _nobody(frames)
         subject.landmarks.save(work.output / "landmarks.npz")
         np.savez(work.output / "subject.npz", boxes=subject.boxes, scores=subject.scores, valid=subject.valid)
+        _save_people(work.output / "people.npz", tracks, len(frames), frames.fps)
         report = {"chosen": chosen, "people": candidates}
         (work.output / "tracks.json").write_text(json.dumps(report, indent=2) + "\n")
     valid = int(subject.valid.sum())
     warnings = [*notices, *_warnings(candidates, chosen, valid, len(frames))]
     return {**report, "frames": len(frames), "valid": valid, "warnings": warnings}
+
+
+def _save_people(path: Path, tracks: Sequence[Track], length: int, fps: float) -> None:
+    """Where everybody is: `hips` and `up` (P,T,2), the circle around each person, and `seen` (P,T)."""
+    hips, up = np.zeros((2, len(tracks), length, 2))
+    seen = np.zeros((len(tracks), length), bool)
+    for person, track in enumerate(tracks):
+        for frame, circle in enumerate(track.circles(length, fps)):
+            if circle is not None:
+                hips[person, frame], up[person, frame], seen[person, frame] = circle.hips, circle.up, True
+    np.savez(path, hips=hips, up=up, seen=seen)
 
 
 def _warnings(candidates: Sequence[dict[str, Any]], chosen: int, valid: int, frames: int) -> list[str]:

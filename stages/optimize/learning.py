@@ -16,6 +16,7 @@ from models.body import Motion, load_body
 from models.errors import InputError, StageError
 from models.people import Landmarks
 from stages.base import Work
+from stages.depth.maps import read_maps
 from stages.frames import Frames
 from stages.images import numbered, read_grey
 from stages.masks import Subject
@@ -108,7 +109,7 @@ def gather(work: Work, motion: Motion) -> Evidence:
             f"The motion has {len(motion)} frames, the clip {count}.",
             "A motion given with --poses needs one pose for every frame that is kept.",
         )
-    depth = _depth(work.inputs["depth"] / "depth.npz", count)
+    depth = read_maps(work.inputs["depth"] / "depth.npz", count)
     return Evidence(
         images=_Pictures(frames.image, count),
         masks=_Pictures(lambda index: read_grey(numbered(masks, index)), count),
@@ -122,21 +123,6 @@ def gather(work: Work, motion: Motion) -> Evidence:
         landmarks=_landmarks(work.inputs["detect"] / "landmarks.npz"),
         **depth,
     )
-
-
-def _depth(path: Path, count: int) -> dict[str, NDArray[np.floating]]:
-    """The depth maps under the name of their kind; nothing where no engine made any."""
-    if not path.exists():
-        return {}
-    with np.load(path, allow_pickle=False) as data:
-        maps = {name: data[name] for name in ("disparity", "depth") if name in data}
-    for name, values in maps.items():
-        if values.ndim != 3 or len(values) != count:
-            raise InputError(
-                f"{path}: `{name}` has shape {values.shape}, expected ({count}, h, w).",
-                "Depth given with --depth needs one map for every frame that is kept.",
-            )
-    return maps
 
 
 def _landmarks(path: Path) -> NDArray[np.floating] | None:

@@ -58,10 +58,10 @@ def text(workspace: Path, path: Path) -> None:
         ("--poses", text, "is not a plain npz file"),
         ("--masks", too_few_masks, f"holds 3 masks, but {FRAMES} frames are kept of 48"),
         ("--masks", masks_that_are_text, "cannot be read as a picture"),
-        ("--masks", text, "is not a readable folder"),
+        ("--masks", text, "is not a video that can be read"),
         ("--depth", depth(32, 24), "not (T, h, w)"),
         ("--depth", depth(5, 32, 24), f"holds 5 maps, but {FRAMES} frames are kept of 48"),
-        ("--depth", depth(FRAMES, 24, 32), "do not match the video's 480x640"),
+        ("--depth", depth(FRAMES, 24, 32), "does not match the video's 480x640"),
         ("--depth", text, "cannot be read as an npz file"),
     ],
 )

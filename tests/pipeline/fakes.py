@@ -44,7 +44,7 @@ class PosesSettings(Settings):
 
 
 class MasksSettings(Settings):
-    folder: Path | None = None
+    file: Path | None = None
     engine: Literal["auto", "net", "embedded"] = "auto"
     device: Device = "auto"
 
@@ -103,7 +103,7 @@ def engine(settings: Any) -> str:
 
 
 def network(settings: MasksSettings) -> RealEngine | None:
-    return None if settings.folder else RealEngine("net", ("json",), "sam_vit_b")
+    return None if settings.file else RealEngine("net", ("json",), "sam_vit_b")
 
 
 def masks_engine(settings: MasksSettings) -> str:

@@ -43,7 +43,7 @@ def test_options_stand_for_keys_of_the_sections() -> None:
     assert (loaded.detect.person, loaded.frames.focal) == (2, 900.0)
     assert (loaded.poses.height, loaded.optimize.height) == (1.8, 1.8)
     assert loaded.poses.file == Path.cwd() / "p.npz"
-    assert loaded.masks.folder is None
+    assert loaded.masks.file is None
     on_cpu = load(options={"device": "cpu"})
     assert (on_cpu.masks.device, on_cpu.optimize.device) == ("cpu", "cpu")
 
@@ -61,7 +61,7 @@ def test_paths_become_absolute(tmp_path: Path) -> None:
         ("steps=3", ("steps", "did you mean optimize.steps?")),
         ("zzz.a=3", ("zzz (--set): there is no such key",)),
         ("zzz=3", ("zzz", "sections: frames, detect, poses, masks, optimize, export")),
-        ("masks.qqq=3", ("masks.qqq", "possible: folder, engine, device")),
+        ("masks.qqq=3", ("masks.qqq", "possible: file, engine, device")),
         ("optimize.device=cude", ("optimize.device", "'auto', 'cpu' or 'cuda'", "did you mean 'cuda'?")),
         ("optimize.steps=many", ("optimize.steps", "valid integer", "'many'")),
         ("optimize.stepz=3", ("possible: steps, device, height",)),

@@ -83,8 +83,8 @@ def test_a_folder_of_too_much_is_refused_unread(
         old(tmp_path / name, "one")
     monkeypatch.setattr(hashing, bound, 2)
     monkeypatch.setattr(hashing, "file_hash", lambda path: pytest.fail("read"))
-    with pytest.raises(InputError, match=r"\(masks\.folder\) holds more than"):
-        Hashes(tmp_path / "store").of(tmp_path, "masks.folder")
+    with pytest.raises(InputError, match=r"\(masks\.file\) holds more than"):
+        Hashes(tmp_path / "store").of(tmp_path, "masks.file")
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"x": 3}', "\x00", '{"PATH": [1, 2]}'])

@@ -12,12 +12,10 @@ import pytest
 from rich.console import Console
 
 from models import weights
-from models.errors import InputError
 from models.weights import TABLE
 from pipeline import transfers
 from pipeline.lock import Lock
 from pipeline.transfers import transfer
-from pipeline.weights import body_file
 from tests.made_up_weights import install
 from tests.pipeline.conftest import Call
 from tests.server import Site
@@ -126,7 +124,7 @@ def test_a_run_fetches_nothing_for_engines_that_are_not_wanted(
     publish("sam_vit_b")
     own = video.parent / "masks"
     own.mkdir()
-    for option in ("masks.engine=embedded", f"masks.folder={own}"):
+    for option in ("masks.engine=embedded", f"masks.file={own}"):
         assert call("run", video, "--until", "frames", "--fetch-weights", "--set", option) == 0
     assert site.asked == []
 
@@ -156,22 +154,3 @@ def test_progress_on_terminals_and_in_files(terminal: bool, monkeypatch: pytest.
     shown = text.getvalue()
     assert "SAM ViT-B" in shown and "verifying" in shown
     assert ("4.0/4.0 MiB" if terminal else "downloading, 1 MiB of 4 MiB") in shown
-
-
-def test_the_body_by_its_name_or_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert body_file(None) is None
-    assert body_file(Path("mine.pkl")) == tmp_path / "mine.pkl"
-    with pytest.raises(InputError, match="SMPL, neutral") as refusal:
-        body_file(Path("smpl_neutral"))
-    assert "weights add FILE" in refusal.value.next_step
-    install("smpl_neutral")
-    assert body_file(Path("smpl_neutral")) == weights.require("smpl_neutral")
-    (tmp_path / "smpl_neutral").write_text("")
-    assert body_file(Path("smpl_neutral")) == tmp_path / "smpl_neutral"
-
-
-def test_a_body_that_is_not_there_ends_the_run(call: Call, video: Path, capsys: Output) -> None:
-    assert call("run", video, "--body", "smpl_male") == 2
-    told = capsys.readouterr().err
-    assert "SMPL, male are not on this machine" in told and "smpl.is.tue.mpg.de" in told

@@ -1,6 +1,7 @@
 """Stage depth: the user's maps, fitting or not, and no maps at all."""
 
 import tracemalloc
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 
 from models.errors import InputError
-from stages.depth import STAGE, DepthSettings, choose_engine
+from models.weights import TABLE
+from stages.depth import STAGE, DepthSettings, Model, choose_engine
+from tests.made_up_weights import install
 from tests.stages.conftest import CallStage, FramesFolder
 
 COUNT, HEIGHT, WIDTH = 6, 40, 60
@@ -101,7 +104,7 @@ BAD = {
     "(6, 2400)": {"depth": maps().reshape(COUNT, -1)},
     "5 maps": {"depth": maps(5)},
     "60x60": {"depth": maps(height=60, width=60)},
-    "not (T, h, w)": {"depth": maps(height=4, width=6)},
+    "too small": {"depth": maps(height=4, width=6)},
     "type bool": {"depth": maps() > 0},
     "type object": {"depth": np.array([None, "x"], dtype=object)},
     "type complex128": {"depth": maps() * 1j},
@@ -120,14 +123,12 @@ def test_files_that_do_not_fit(frames: Path, call_stage: CallStage, tmp_path: Pa
     assert caught.value.next_step
 
 
-@pytest.mark.parametrize("damage", ["missing", "folder", "empty", "text", "cut", "bit"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut", "bit"])
 def test_files_that_are_damaged(frames: Path, call_stage: CallStage, tmp_path: Path, damage: str) -> None:
     path = save(tmp_path, depth=np.random.default_rng(0).random((COUNT, HEIGHT, WIDTH)))
     data = bytearray(path.read_bytes())
     path.unlink()
-    if damage == "folder":
-        path.mkdir()
-    elif damage == "empty":
+    if damage == "empty":
         path.touch()
     elif damage == "text":
         path.write_text("depth")
@@ -140,7 +141,19 @@ def test_files_that_are_damaged(frames: Path, call_stage: CallStage, tmp_path: P
         call_stage(STAGE, DepthSettings(file=path), frames=frames)
 
 
-def test_choice_of_the_engine(tmp_path: Path) -> None:
+def test_choice_of_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path / "cache"))
     assert choose_engine(DepthSettings()) == "none"
+    with pytest.raises(InputError, match="Depth Anything V2 Base are not here"):
+        choose_engine(DepthSettings(engine="depth_anything", model="base"))
+    install("depth_anything_v2_small")
+    assert choose_engine(DepthSettings()) == "depth_anything"
     assert choose_engine(DepthSettings(engine="none")) == "none"
+    assert choose_engine(DepthSettings(model="metric_indoor_large")) == "none"
+    assert choose_engine(DepthSettings(model="large", weights=tmp_path)) == "depth_anything"
     assert choose_engine(DepthSettings(file=tmp_path / "d.npz")) == "file"
+
+
+def test_every_model_is_in_the_table_of_weights() -> None:
+    for model in typing.get_args(Model):
+        assert f"depth_anything_v2_{model}" in TABLE

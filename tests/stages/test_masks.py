@@ -88,7 +88,7 @@ def test_users_masks_of_frames_kept_or_of_the_video_at_any_size(
     inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path, scale: int, step: int
 ) -> None:
     mine = save_masks(tmp_path / "my masks ü", COUNT * step, scale, step)
-    _, folder = call_stage(STAGE, MasksSettings(folder=mine), **inputs)
+    _, folder = call_stage(STAGE, MasksSettings(file=mine), **inputs)
     _, _, truths = clip(COUNT)
     for mask, truth in zip(masks_in(folder), truths, strict=True):
         assert iou(mask / np.float32(255), truth) > 0.99
@@ -101,7 +101,7 @@ def test_more_than_ten_masks_are_in_the_order_of_their_numbers(
     mine = save_masks(tmp_path / "mine", 2 * COUNT, step=2)
     assert sorted(path.name for path in mine.iterdir())[1] == "mask_1.png"
     assert sorted(path.name for path in mine.iterdir())[2] == "mask_10.png"
-    _, folder = call_stage(STAGE, MasksSettings(folder=mine), **inputs)
+    _, folder = call_stage(STAGE, MasksSettings(file=mine), **inputs)
     _, _, truths = clip(COUNT)
     assert iou(masks_in(folder)[1] / np.float32(255), truths[1]) > 0.99
 
@@ -111,13 +111,13 @@ def test_users_empty_mask_marks_the_frame(
 ) -> None:
     mine = save_masks(tmp_path / "mine", COUNT)
     write_image(mine / "mask_6.png", np.zeros((160, 240), np.uint8))
-    _, folder = call_stage(STAGE, MasksSettings(folder=mine), **inputs)
+    _, folder = call_stage(STAGE, MasksSettings(file=mine), **inputs)
     assert not valid_in(folder)[6]
 
 
 def refuse(call_stage: CallStage, inputs: dict[str, Path], folder: Path, *words: str) -> None:
     with pytest.raises(InputError) as caught:
-        call_stage(STAGE, MasksSettings(folder=folder), **inputs)
+        call_stage(STAGE, MasksSettings(file=folder), **inputs)
     for word in words:
         assert word in caught.value.problem
     assert caught.value.next_step
@@ -133,10 +133,12 @@ def test_empty_folder(inputs: dict[str, Path], call_stage: CallStage, tmp_path: 
     refuse(call_stage, inputs, tmp_path / "mine", "0 masks")
 
 
-def test_missing_folder_and_file_for_folder(
-    inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path
+@pytest.mark.parametrize(("name", "words"), [("nowhere", "does not exist"), ("mask.txt", "is not a video")])
+def test_neither_a_folder_nor_a_video(
+    inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path, name: str, words: str
 ) -> None:
-    refuse(call_stage, inputs, tmp_path / "nowhere", "not a readable folder")
+    (tmp_path / "mask.txt").write_text("white")
+    refuse(call_stage, inputs, tmp_path / name, words)
 
 
 def test_mask_that_is_no_picture(inputs: dict[str, Path], call_stage: CallStage, tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_masks_of_something_else(inputs: dict[str, Path], call_stage: CallStage,
 def test_choice_of_the_engine(tmp_path: Path) -> None:
     assert choose_engine(MasksSettings()) == "blazepose"
     assert choose_engine(MasksSettings(engine="blazepose")) == "blazepose"
-    assert choose_engine(MasksSettings(folder=tmp_path)) == "file"
+    assert choose_engine(MasksSettings(file=tmp_path)) == "file"
     with pytest.raises(ValidationError):
         MasksSettings(engine="magic")
 

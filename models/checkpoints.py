@@ -1,0 +1,83 @@
+"""Networks' weights from files that may hold anything: only tensors come out, and only fitting ones."""
+
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.errors import InputError
+
+NAMED = 3  # tensors named in a message
+
+
+def load_weights(network: nn.Module, path: Path, model: str, next_step: str) -> None:
+    """Fills a network with the tensors of a file that torch saved.
+
+    Args:
+        model: what the network is called, for the messages.
+        next_step: where the right file is to be had.
+
+    Raises:
+        InputError: the file cannot be read, holds anything but tensors, or those of another network.
+    """
+    state, wanted = read_tensors(path, model, next_step), network.state_dict()
+    if difference := _difference(state, wanted):
+        raise InputError(f"{path} does not hold the weights of {model}: {difference}.", next_step)
+    network.load_state_dict(state)
+
+
+def read_tensors(path: Path, model: str, next_step: str) -> dict[str, Tensor]:
+    """The tensors of a file that torch saved, by name, on the CPU. Nothing that the file names is run.
+
+    Raises:
+        InputError: the file cannot be read, or holds anything but named tensors.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the pickle's age, before it is refused for what it holds
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(
+            f"{path}, weights of {model}, cannot be read: {error.strerror}.",
+            "Check that the file is there, and its permissions.",
+        ) from error
+    except MemoryError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} is damaged, or holds objects other than tensors, which are not loaded.", next_step
+        ) from error
+    except Exception as error:  # torch, zipfile and pickle have many words for a damaged file
+        raise InputError(f"{path} is damaged, cut off, or no file of weights at all.", next_step) from error
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise InputError(f"{path} does not hold the weights of {model} but something else.", next_step)
+    return content
+
+
+def _difference(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """How a file's tensors differ from a network's; empty where they do not."""
+    lacking = [name for name in wanted if name not in state]
+    foreign = [str(name) for name in state if name not in wanted]
+    other = [
+        f"{name} is {_shape(state[name])} instead of {_shape(wanted[name])}"
+        for name in wanted
+        if name in state and state[name].shape != wanted[name].shape
+    ]
+    parts = [
+        f"{len(lacking)} of {len(wanted)} tensors are missing ({_some(lacking)})" if lacking else "",
+        f"{len(foreign)} belong to something else ({_some(foreign)})" if foreign else "",
+        f"{len(other)} have another shape ({_some(other)})" if other else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a number"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")

@@ -1,0 +1,1 @@
+"""How far away every pixel is, from one picture."""
