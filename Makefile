@@ -1,4 +1,4 @@
-# make demo | test | lint: everything is set up on the first call; later calls start in seconds.
+# make demo | test | lint | viewer: everything is set up on the first call; later calls start in seconds.
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name) 2>/dev/null)))
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
@@ -11,7 +11,7 @@ INTEROP := tests/interop
 export UV_PYTHON_PREFERENCE ?= system
 unexport VIRTUAL_ENV
 
-.PHONY: demo test test-interop lint sync clean
+.PHONY: demo test test-interop lint viewer sync clean
 
 demo: $(STAMP)
 	$(BIN)/hsplat-pipeline run $(CLIP) --workspace $(DEMO) --device cpu
@@ -20,7 +20,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
-# Other programs read what `export` writes: Blender, viewers in Chromium. About 1.5 GB on the first call.
+# Other programs read what `export` writes: Blender, viewers in Chromium. 1.1 GB on the first call.
 test-interop: $(STAMP) $(INTEROP)/.blender/.synced $(INTEROP)/node_modules/.package-lock.json
 	$(BIN)/python -m pytest -m interop $(INTEROP)
 
@@ -28,6 +28,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# viewer.html's program, from its JavaScript: docs/viewer.md. Needs Node.js 20 or newer, with npm.
+viewer:
+	cd stages/export/viewer/web && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent build
 
 sync: $(STAMP)
 

@@ -2,7 +2,8 @@
 
 Weights are random, so nothing is said of accuracy. Without --full networks are small where they can be, so
 that what is left is our own code around them: their input, batching, and all that follows. The rest is the
-time outside the network's forward pass; with small networks it should be below 5 ms a frame.
+time outside the network's forward pass; with small networks it should be below 5 ms a frame. On the CPU all
+times are the process's own (OMP_NUM_THREADS=1 makes it one thread's).
 """
 
 import argparse
@@ -73,7 +74,7 @@ def yolo(device: torch.device, full: bool) -> Prepared:
     Random weights find nobody, so three people who walk through the picture stand for what it found.
     """
     from models.people.boxes import people_in_boxes
-    from models.people.yolo import Yolo, follow, numbered, quiet_ultralytics
+    from models.people.yolo import ON_CPU, Yolo, follow, numbered, quiet_ultralytics
     from models.people.yolo_checkpoint import Checkpoint
 
     name = "yolo11n.yaml"
@@ -90,7 +91,7 @@ def yolo(device: torch.device, full: bool) -> Prepared:
         return result
 
     def run(images: Sequence[Image]) -> object:
-        results = Batches(device).map(images, network.find)
+        results = Batches(device, on_cpu=ON_CPU).map(images, network.find)
         tracked = follow((walking(result, frame) for frame, result in enumerate(results)), FPS)
         return people_in_boxes([numbered(result) for result in tracked], FPS)
 
@@ -229,9 +230,9 @@ def measure(trial: Trial, device: torch.device, full: bool, count: int) -> Measu
     images = pictures(count)
     prepared.run(images[:WARM_UP])
     with timed(prepared.network, device) as spent:
-        start = time.perf_counter()
+        start = clock(device)
         prepared.run(images)
-        total = time.perf_counter() - start
+        total = clock(device) - start
     inside = sum(spent)
     return Measured(
         trial=trial,
@@ -245,21 +246,15 @@ def measure(trial: Trial, device: torch.device, full: bool, count: int) -> Measu
 
 @contextmanager
 def timed(network: nn.Module, device: torch.device) -> Iterator[list[float]]:
-    """Collects the seconds of every forward pass; on a GPU it waits for the work before and after each."""
+    """Collects the seconds of every forward pass."""
     spent: list[float] = []
     begun: list[float] = []
-
-    def now() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.perf_counter()
-
     hooks = [
         hook
         for part in (network if isinstance(network, nn.ModuleList) else [network])
         for hook in (
-            part.register_forward_pre_hook(lambda *_: begun.append(now())),
-            part.register_forward_hook(lambda *_: spent.append(now() - begun.pop())),
+            part.register_forward_pre_hook(lambda *_: begun.append(clock(device))),
+            part.register_forward_hook(lambda *_: spent.append(clock(device) - begun.pop())),
         )
     ]
     try:
@@ -267,6 +262,14 @@ def timed(network: nn.Module, device: torch.device) -> Iterator[list[float]]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def clock(device: torch.device) -> float:
+    """Seconds: the process's own on the CPU, whatever others do; on a GPU once its work is done."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def pictures(count: int) -> list[Image]:

@@ -35,23 +35,27 @@ class Batches:
     """Runs a network over items in batches that fit into the device's memory.
 
     On a GPU the first item goes alone, and what it took tells how many fit at once. When memory runs out
-    all the same, the batch is halved and the work goes on. On the CPU items go one by one: more at once are
-    no faster.
+    all the same, the batch is halved and the work goes on.
 
     Args:
         device: on which `process` works.
         notice: told in a sentence when a batch had to be halved.
-        most: items at once.
+        most: items at once on a GPU.
+        on_cpu: items at once on the CPU, where more are rarely faster.
     """
 
     def __init__(
-        self, device: torch.device, notice: Callable[[str], None] = lambda text: None, most: int = MOST
+        self,
+        device: torch.device,
+        notice: Callable[[str], None] = lambda text: None,
+        most: int = MOST,
+        on_cpu: int = 1,
     ) -> None:
         self._device = device
         self._notice = notice
         self._most = most
         self._measured = device.type != "cuda"
-        self.size = 1
+        self.size = on_cpu if self._measured else 1
 
     def map(
         self, items: Iterable[Item], process: Callable[[Sequence[Item]], Iterable[Result]]

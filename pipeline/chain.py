@@ -62,6 +62,12 @@ class Step:
         }
 
     @property
+    def names(self) -> dict[str, str]:
+        """What the user's files are called, by full key; for people only, since the content counts."""
+        paths = {name: value for name, value in self.settings if isinstance(value, Path)}
+        return {f"{self.stage.name}.{name}": path.name for name, path in paths.items()}
+
+    @property
     def uses_gpu(self) -> bool:
         """Whether the engine works on the GPU."""
         if self.engine in GPU_ENGINES:
@@ -241,6 +247,7 @@ def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
             engine=step.engine,
             settings=step.plain_settings,
             files=step.files,
+            names=step.names,
             needs=step.needs,
             fingerprint=step.fingerprint,
             finished=now(),

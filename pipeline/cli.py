@@ -30,6 +30,8 @@ from pipeline.paths import absolute
 from pipeline.run import Terminated, run_clip, terminable
 from pipeline.status import as_text, describe
 from pipeline.transfers import transfer
+from pipeline.viewing import HOST, PORT
+from pipeline.viewing import view as show
 from pipeline.workspace import Workspace, default_folder
 
 app = typer.Typer(
@@ -93,7 +95,7 @@ def run(
     """Make the avatar and the motion from a video, doing only what is missing or out of date."""
     options = {
         "device": device, "poses": poses, "masks": masks, "depth": depth,
-        "person": person, "height": height, "body": body, "focal": focal,
+        "person": person, "height": height, "focal": focal,
     }  # fmt: skip
     with _failures_told(debug, resumable=True), terminable():
         video = absolute(video)
@@ -185,7 +187,8 @@ def export(
     up: Annotated[Literal["y", "-y"], typer.Option(help="The axis that points up in ply and splat.")] = "y",
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     body: Annotated[
-        Path | None, typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz.", show_default="the run's")
+        Path | None,
+        typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz, or smpl_neutral.", show_default="the run's"),
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -197,7 +200,7 @@ def export(
             absolute(output) if output else None,
             Selection(frame, frames, up),
             force,
-            absolute(body) if body else None,
+            body_file(body) if body else None,
             told,
         )
     say(console.table([(str(console.shown(path)), about) for path, about in written]))
@@ -261,6 +264,24 @@ def render(
         )
     for line in lines:
         say(line)
+
+
+@app.command()
+def view(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="WORKSPACE|AVATAR", help="Its folder, or an avatar.npz.", show_default=False),
+    ],
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Where to listen.", show_default=f"{PORT}, or the next free one"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets the whole network look.")] = HOST,
+    debug: Debug = False,
+) -> None:
+    """Show a finished workspace, frame by frame, or an avatar in the browser."""
+    with _failures_told(debug):
+        show(source, host, port, say)
 
 
 @app.command()

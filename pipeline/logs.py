@@ -7,14 +7,12 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import psutil
 
 from stages.base import Settings
-
-_PACKAGES = ("hsplat-pipeline", "torch", "gsplat", "numba", "mediapipe", "luigi", "numpy", "av")
+from stages.facts import versions
 
 
 @contextlib.contextmanager
@@ -45,13 +43,5 @@ def log_circumstances(log: logging.Logger, configuration: Settings) -> None:
     log.info("call %s", json.dumps(sys.argv, ensure_ascii=False))
     log.info("machine %s, %s cores", platform.platform(), os.cpu_count())
     log.info("memory %.1f GiB, %.1f of them free", memory.total / 2**30, memory.available / 2**30)
-    log.info("python %s, %s", platform.python_version(), ", ".join(_versions()))
+    log.info("versions %s", ", ".join(f"{name} {version}" for name, version in versions()))
     log.info("configuration %s", configuration.model_dump_json())
-
-
-def _versions() -> Iterator[str]:
-    for name in _PACKAGES:
-        try:
-            yield f"{name} {metadata.version(name)}"
-        except metadata.PackageNotFoundError:
-            yield f"{name} missing"

@@ -83,7 +83,9 @@ def render(
             write_pictures(partial, avatar, take, behind, functools.partial(progress, note=take.name))
         width, height = take.size
         rate = "" if folder_of else f", {take.fps:g} a second"
-        lines.append(f"{target}: {len(take)} pictures of {width} x {height} pixels{rate}")
+        lines.append(
+            f"{target}: {len(take)} picture{'s' if len(take) > 1 else ''} of {width} x {height} pixels{rate}"
+        )
     return lines
 
 

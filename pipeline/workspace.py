@@ -47,6 +47,7 @@ class Manifest(BaseModel):
     engine: str
     settings: dict[str, Any]
     files: dict[str, str]
+    names: dict[str, str] = {}
     weights: dict[str, str] = {}
     needs: dict[str, str]
     fingerprint: str

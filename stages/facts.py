@@ -1,10 +1,14 @@
-"""Facts as strict JSON, which knows neither NaN nor infinity."""
+"""Facts as strict JSON, which knows neither NaN nor infinity; and the versions that they rest on."""
 
 import json
 import math
-from collections.abc import Mapping
+import platform
+from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+_PACKAGES = ("hsplat-pipeline", "torch", "gsplat", "numba", "mediapipe", "luigi", "numpy", "av")
 
 
 def finite(value: Any) -> Any:
@@ -21,3 +25,13 @@ def finite(value: Any) -> Any:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a file of it; a number that is none is an error."""
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def versions() -> Iterator[tuple[str, str]]:
+    """Name and version of Python and of the packages that decide what comes out."""
+    yield "python", platform.python_version()
+    for name in _PACKAGES:
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield name, "missing"

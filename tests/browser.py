@@ -6,6 +6,7 @@ is drawn by SwiftShader on the CPU, so pictures do not depend on a graphics card
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ ARGUMENTS = (
     "--enable-unsafe-swiftshader",
     "--hide-scrollbars",
 )
+
+PATIENCE = 60  # seconds
 
 OpenPage = Callable[..., "Page"]
 
@@ -68,7 +71,7 @@ def open_page(browser: "Browser", complaints: list[str]) -> Iterator[OpenPage]:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("console", lambda said: _note(complaints, said.type, said.text))
         page.on("pageerror", lambda error: complaints.append(f"exception: {error}"))
         page.on("request", lambda request: _asked(complaints, request.url))
@@ -78,6 +81,16 @@ def open_page(browser: "Browser", complaints: list[str]) -> Iterator[OpenPage]:
     yield show
     for context in contexts:
         context.close()
+
+
+def wait_until(page: "Page", condition: str) -> None:
+    """Waits until a JavaScript expression holds. Unlike Playwright's `wait_for_function` it does so also on
+    pages whose security policy forbids to evaluate text."""
+    end = time.monotonic() + PATIENCE
+    while not page.evaluate(condition):
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {PATIENCE} s: {condition}")
+        page.wait_for_timeout(20)
 
 
 def overflow(page: "Page") -> int:

@@ -116,9 +116,8 @@ def transfer(
     middle = scale * places[:, [found["left_hip"], found["right_hip"]]].mean(1) @ world.T
     above = own["pelvis"] - (own["left_hip"] + own["right_hip"]) / 2
     unit = min(_UNITS, key=lambda name: abs(np.log(_UNITS[name] * scale)))
-    note = (
-        f"{len(names)} joints, named as {family}'s, of about {_extent(rest) * scale:.2f} m; taken as {unit}"
-    )
+    height = f"spanning {_extent(rest) * scale:.2f} m"
+    note = f"{len(names)} joints, named as in {family} and {height}; taken as {unit}"
     return Matched(_local(orientations), middle + orientations[:, 0] @ above, note)
 
 

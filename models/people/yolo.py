@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ SIDE = 640  # pixels of the longer side that the network sees, as it was trained
 LOW_SCORE = 0.1  # a box this unsure may go on with a track
 HIGH_SCORE = 0.25  # one this sure is looked for among all tracks
 START_SCORE = 0.5  # one this sure may begin a track
+ON_CPU = 4  # pictures at once on the CPU: every call of ultralytics costs some milliseconds
 QUIETLY = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
 
 
@@ -53,7 +55,7 @@ def find_people(
         StageError: the GPU's memory does not suffice.
     """
     network = Yolo(read_checkpoint(weights), weights, device)
-    results = Batches(device, notice).map(images, network.find)
+    results = Batches(device, notice, on_cpu=ON_CPU).map(images, network.find)
     return people_in_boxes([numbered(result) for result in follow(results, fps)], fps)
 
 
@@ -91,7 +93,7 @@ class Yolo:
     def find(self, images: Sequence[Image]) -> list[Any]:
         """ultralytics' Results, one for each (H, W, 3) uint8 RGB picture: the boxes of people alone."""
         results = self._network.predict(
-            [np.ascontiguousarray(image[..., ::-1]) for image in images],  # it wants OpenCV's order
+            [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in images],  # the order that it wants
             classes=[self._person],
             conf=LOW_SCORE,
             imgsz=SIDE,

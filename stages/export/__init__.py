@@ -9,6 +9,7 @@ from stages.base import Settings, Stage, Work
 
 NEEDS = ("frames", "detect", "poses", "masks", "depth", "optimize")
 FILES = {
+    "viewer.html": "the avatar in motion, to turn and to play: opens in any browser",
     "avatar.mp4": "the video, the avatar, and the avatar from the side",
     "turntable.mp4": "the avatar from all sides",
     "coverage.png": "the avatar from four sides, coloured by how often each part was seen",
@@ -29,6 +30,9 @@ class ExportSettings(Settings):
     video_height: int = Field(640, ge=64, le=2160, description="of the videos, at most, pixels")
     video_frames: int = Field(300, ge=2, le=100_000, description="a video, at most; longer clips are thinned")
     turntable_frames: int = Field(72, ge=4, le=1440, description="of one turn, at 24 a second")
+    viewer_height: int = Field(
+        640, ge=0, le=2160, description="of the clip's pictures in viewer.html, at most; 0 leaves them out"
+    )
     ply_up: Literal["y", "-y"] = Field("y", description="the axis that points up in avatar.ply")
 
 
@@ -46,7 +50,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="export",
-    version=2,
+    version=3,
     needs=NEEDS,
     settings=ExportSettings,
     run=run,

@@ -1,8 +1,8 @@
 """One clip as the earlier stages left it, and the pictures that can be drawn of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from stages.frames import Frames
 from stages.images import numbered, read_grey
 
 Array = NDArray[np.floating]
+
+_REGIONS_KEPT = 600  # of both motions, a bit a pixel
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,28 +87,59 @@ class Clip:
 
     def body_region(self, motion: Motion, index: int) -> Image:
         """(H, W) the region that the body of one frame covers, 255 inside."""
-        with torch.no_grad():
-            posed = self.body.pose(
-                torch.from_numpy(motion.poses[index : index + 1]),
-                torch.from_numpy(motion.trans[index : index + 1]),
-                torch.from_numpy(motion.betas),
-            )
-        vertices, faces = posed.vertices[0].numpy(), self.body.faces.numpy()
+        width = self.frames.width
+        return np.unpackbits(self._packed_region(motion, index), axis=1, count=width) * np.uint8(255)
+
+    @cached_property
+    def _packed_region(self) -> Callable[[Motion, int], Image]:
+        """Regions as rows of bits, the latest of them remembered: videos, figures and report ask for them."""
+
+        def packed(motion: Motion, index: int) -> Image:
+            return np.packbits(self._drawn_region(motion, index) > 0, axis=1)
+
+        return lru_cache(maxsize=_REGIONS_KEPT)(packed)
+
+    def _drawn_region(self, motion: Motion, index: int) -> Image:
         return drawing.silhouette(
-            vertices, faces, self.intrinsics(motion), self.frames.width, self.frames.height
+            self.body_vertices(motion, index),
+            self.body.faces.numpy(),
+            self.intrinsics(motion),
+            self.frames.width,
+            self.frames.height,
         )
+
+    @torch.no_grad()
+    def body_vertices(self, motion: Motion, index: int) -> NDArray[np.float32]:
+        """(V, 3) the body of one frame, camera space."""
+        posed = self.body.pose(
+            torch.from_numpy(motion.poses[index : index + 1]),
+            torch.from_numpy(motion.trans[index : index + 1]),
+            torch.from_numpy(motion.betas),
+        )
+        return posed.vertices[0].numpy()
+
+    def pelvises(self, motion: Motion) -> NDArray[np.float64]:
+        """(T, 3) the pelvis of every frame, camera space."""
+        return np.asarray(motion.pelvis(self.avatar.rest_joints[0].numpy()), np.float64)
 
     def pelvis(self, index: int) -> NDArray[np.float64]:
         """(3,) the refined pelvis, camera space."""
-        return np.asarray(self.refined.pelvis(self.avatar.rest_joints[0])[index])
+        return self.pelvises(self.refined)[index]
 
     def render(
-        self, index: int, K: Array, width: int, height: int, T_cam_world: Array | None = None
+        self,
+        index: int,
+        K: Array,
+        width: int,
+        height: int,
+        T_cam_world: Array | None = None,
+        motion: Motion | None = None,
     ) -> tuple[Array, Array]:
-        """The avatar in the refined pose of one frame: colour (H, W, 3) premultiplied, and alpha (H, W)."""
-        trans = self.pelvis(index) - self.avatar.rest_joints[0].numpy()
-        camera = Camera(K, width, height, T_cam_world)
-        return render_avatar(self.avatar, self.refined.poses[index], trans, camera)
+        """The avatar in the pose of one frame, of the refined motion unless another is given: colour
+        (H, W, 3) premultiplied, and alpha (H, W)."""
+        motion = motion or self.refined
+        trans = self.pelvises(motion)[index] - self.avatar.rest_joints[0].numpy()
+        return render_avatar(self.avatar, motion.poses[index], trans, Camera(K, width, height, T_cam_world))
 
 
 @torch.no_grad()

@@ -26,6 +26,7 @@ PLAIN: Color = (240, 240, 240)
 _MARGIN = 0.08  # of the person's height, around them
 _WINDOW_FRAMES = 40
 _LARGEST_ZOOM = 2.0  # of the working picture, beyond which the source is only blur
+_FADED = 0.75  # of the source's brightness, behind the avatar
 _PIXELS_PER_STROKE = 240  # of the picture's shorter side, per pixel of an outline's thickness
 
 _GUESSED, _RARELY, _OFTEN = ([0.95, 0.55, 0.15], [0.75, 0.88, 0.97], [0.03, 0.25, 0.50])  # RGB
@@ -81,6 +82,28 @@ def initially_outlined(clip: Clip, index: int) -> Image:
     image = clip.frames.image(index)
     _draw_body(image, clip, clip.initial, index, BEFORE, fill=0.12)
     return image
+
+
+def outlines(clip: Clip, index: int, window: Window) -> tuple[Image, Image]:
+    """The source with the body's outline, once before and once after."""
+    pictures = []
+    for motion, color in ((clip.initial, BEFORE), (clip.refined, AFTER)):
+        image = clip.frames.image(index)
+        _draw_body(image, clip, motion, index, color, fill=0.12)
+        pictures.append(window.of(image))
+    return pictures[0], pictures[1]
+
+
+def avatars(clip: Clip, index: int, window: Window) -> tuple[Image, Image]:
+    """The avatar over the source, whose colours are taken back, in the pose before and in that after."""
+    source = window.of(clip.frames.image(index)) / 255
+    backdrop = _FADED * source.mean(axis=2, keepdims=True) + (1 - _FADED) * np.ones(3)
+    intrinsics = (window.intrinsics(clip.intrinsics(motion)) for motion in (clip.initial, clip.refined))
+    before, after = (
+        over(*clip.render(index, K, window.width, window.height, motion=motion), backdrop)
+        for K, motion in zip(intrinsics, (clip.initial, clip.refined), strict=True)
+    )
+    return before, after
 
 
 def _draw_body(image: Image, clip: Clip, motion: Motion, index: int, color: Color, fill: float = 0.0) -> None:

@@ -19,6 +19,7 @@ from stages.export.clip import Clip, evenly
 from stages.export.content import Up, axes, resting
 from stages.export.footage import Turntable, by_coverage, comparison, overlay
 from stages.export.page import write_page
+from stages.export.viewer import write_viewer
 from stages.facts import write_json
 from stages.images import write_image
 from stages.video import write_video
@@ -35,16 +36,18 @@ def write_outputs(work: Work) -> dict[str, Any]:
     with full_disk_told(work.output):
         _copy_results(work)
         _write_ply(work.output / "avatar.ply", clip.avatar, settings.ply_up)
+        title = str(manifests["frames"]["summary"].get("video") or "Avatar")
+        write_viewer(work.output / "viewer.html", clip, title, settings.viewer_height)
         turntable = Turntable(clip.avatar, settings.video_height)
         _write_videos(work, clip, turntable)
         facts = gather(clip, work.inputs, history)
-        figures = metrics(facts, manifests)
+        figures = metrics(facts, manifests, clip.refined.frame)
         write_json(work.output / "metrics.json", figures)
         sides = list(turntable.turn(4))
         coverage = drawing.beside(list(Turntable(by_coverage(clip.avatar), settings.video_height).turn(4)))
         write_image(work.output / "coverage.png", coverage)
-        page = report.build(clip, facts, manifests, history, sides, coverage, FILES, work.output)
-        write_page(work.output / "report.html", page)
+        findings = report.Findings(clip, facts, manifests, history, settings)
+        write_page(work.output / "report.html", report.build(findings, sides, coverage, work.output))
     return {
         "held_out": figures["held_out"],
         "avatar_iou": figures["silhouette_iou"]["avatar"],

@@ -1,17 +1,28 @@
 """The page that tells a person what was made, how good it is and what to do better: one file, no network."""
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from models.drawing import Image
-from stages.export.charts import Chart
+from stages.export.charts import Chart, Plan
 
 JPEG_QUALITY = 85
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a reader takes away who reads nothing else."""
+
+    made: str
+    quality: str
+    filming: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,23 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Slider:
+    """Two pictures of equal size that a reader wipes between; on paper they lie side by side."""
+
+    name: str
+    before: Picture
+    after: Picture
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame that the reader can choose."""
+
+    name: str
+    sliders: Sequence[Slider]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A figure before and after the optimisation, as text; a dash where it is not known."""
 
@@ -57,13 +85,26 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class JointRow:
+    """How a joint changed, as text; `share` in [0, 1] is its bar's length."""
+
+    name: str
+    mean: str
+    share: float
+    largest: str
+    moved: str
+
+
+@dataclass(frozen=True)
 class StageRow:
-    """What ran: a row per stage. `settings` and `facts` are name and value as text."""
+    """What ran: a row per stage. `settings` and `facts` are name and value as text, shares bars' lengths."""
 
     title: str
     engine: str
     seconds: str
+    time_share: float
     memory: str
+    memory_share: float
     facts: Sequence[tuple[str, str]]
     settings: Sequence[tuple[str, str]]
 
@@ -75,28 +116,35 @@ class OutputFile:
     name: str
     meaning: str
     size: str
+    opened_with: str = ""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that the report shows."""
+    """Everything that the report shows; `sides_seen` has a side's name, its frames, and all frames."""
 
     title: str
     subtitle: str
+    summary: Summary
     tiles: Sequence[Tile]
     advice: Sequence[str]
     views: Sequence[Picture]
     coverage: Picture | None
+    sides_seen: Sequence[tuple[str, int, int]]
     first_frame: Picture | None
-    frames: Sequence[Picture]
+    moments: Sequence[Moment]
     comparisons: Sequence[Comparison]
-    charts: Sequence[Chart]
+    charts: Sequence[Chart | Plan]
+    joints: Sequence[JointRow]
+    training: Sequence[Chart]
     stages: Sequence[StageRow]
+    command: str
+    versions: Sequence[tuple[str, str]]
     files: Sequence[OutputFile]
 
 
 def write_page(path: Path, page: Page) -> None:
-    """Writes the page as one HTML file with everything in it."""
+    """Writes the page as one HTML file that holds everything; its policy forbids to load or run more."""
     environment = Environment(
         loader=PackageLoader("stages.export"),
         autoescape=True,
@@ -104,4 +152,7 @@ def write_page(path: Path, page: Page) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    path.write_text(environment.get_template("page.html.j2").render(page=page), encoding="utf-8")
+    script = environment.get_template("page.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    text = environment.get_template("page.html.j2").render(page=page, script=Markup(script), digest=digest)
+    path.write_text(text, encoding="utf-8")

@@ -1,59 +1,107 @@
 """The report's content: figures, advice, charts and pictures put into words."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stages.export import footage
-from stages.export.assessment import Facts, advice
-from stages.export.charts import Chart, Line
+from stages.base import Settings
+from stages.export import FILES, advice, footage
+from stages.export.assessment import Facts
+from stages.export.changes import JointChange, path_from_above
+from stages.export.charts import Chart, Line, Plan, runs
 from stages.export.clip import Clip, evenly
-from stages.export.page import Comparison, OutputFile, Page, Picture, StageRow, Tile
+from stages.export.losses import loss_curves
+from stages.export.page import (
+    Comparison,
+    JointRow,
+    Moment,
+    OutputFile,
+    Page,
+    Picture,
+    Slider,
+    StageRow,
+    Summary,
+    Tile,
+)
+from stages.export.perframe import medians
+from stages.export.reproduction import command
+from stages.facts import versions
 
 Manifests = Mapping[str, Mapping[str, Any]]
 
 UNKNOWN = "–"
-_FRAMES = 4
-_SIDES = ("Front", "Left side", "Back", "Right side")
+_FRAMES = 5
+_SLIDER_HEIGHT = 480
+_SIDES = {"the front": "Front", "the left": "Left side", "the back": "Back", "the right": "Right side"}
+_WHEN = ("before", "after")
+_DIGEST_SHOWN = 12
 _MOST_LINES = 8  # that the page's style has colours for
+_OPENED_WITH = {
+    ".mp4": "any video player",
+    ".png": "any image viewer",
+    ".html": "any browser",
+    ".json": "any text editor",
+    ".ply": "viewers of Gaussian splats, SuperSplat for one",
+    ".npz": "Python with numpy, and this program",
+}
 
 
-def build(
-    clip: Clip,
-    facts: Facts,
-    manifests: Manifests,
-    history: Mapping[str, Any],
-    sides: Sequence[footage.Image],
-    coverage: footage.Image,
-    files: Mapping[str, str],
-    folder: Path,
-) -> Page:
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All that the report is made of.
+
+    Attributes:
+        manifests: of the earlier stages, by name.
+        history: the content of the optimisation's history.json.
+        settings: of the stage export.
+    """
+
+    clip: Clip
+    facts: Facts
+    manifests: Manifests
+    history: Mapping[str, Any]
+    settings: Settings
+
+
+def build(findings: Findings, sides: Sequence[footage.Image], coverage: footage.Image, folder: Path) -> Page:
     """The page of one clip.
 
     Args:
-        manifests: of the earlier stages, by name.
-        history: the content of the optimisation's history.json.
-        sides: pictures of the avatar, a quarter turn apart, the front first.
+        sides: pictures of the avatar, a quarter turn apart, the front first, then the left.
         coverage: the same sides in one picture, coloured by how often each part was seen.
-        files: those beside the page and what they are for; they lie in `folder`.
+        folder: of the files beside the page.
     """
-    source = manifests["frames"]["summary"].get("video")
-    shape, seconds = f"{clip.frames.width} × {clip.frames.height}", np.ptp(clip.frames.times)
+    clip, facts, manifests = findings.clip, findings.facts, findings.manifests
+    shape, seconds = f"{clip.frames.width} × {clip.frames.height}", float(np.ptp(clip.frames.times))
+    video = manifests["frames"]["summary"].get("video")
     return Page(
-        title=str(source or "Avatar"),
+        title=str(video or "Avatar"),
         subtitle=f"{len(clip.frames)} frames over {seconds:.1f} s, {shape}",
+        summary=Summary(
+            made=advice.made(facts, findings.history, seconds),
+            quality=advice.quality(facts),
+            filming=advice.filming(facts),
+        ),
         tiles=_tiles(facts, manifests),
-        advice=advice(facts, clip.frames.focal_source, manifests, history),
-        views=[Picture(name, image) for name, image in zip(_SIDES, sides, strict=True)],
-        coverage=Picture("Front, left side, back, right side", coverage),
+        advice=advice.advice(facts, clip.frames.focal_source, manifests, findings.history),
+        views=[Picture(name, image) for name, image in zip(_SIDES.values(), sides, strict=True)],
+        coverage=Picture(
+            "The avatar's front, left side, back and right side by how often they were seen", coverage
+        ),
+        sides_seen=[(name, facts.sides_seen[side], facts.frames_seen) for side, name in _SIDES.items()],
         first_frame=_first_frame(clip),
-        frames=_overlays(clip),
+        moments=_moments(clip),
         comparisons=_comparisons(facts),
-        charts=_charts(history["losses"]),
-        stages=[_row(name, manifest) for name, manifest in manifests.items()],
-        files=[OutputFile(name, what, size((folder / name).stat().st_size)) for name, what in files.items()],
+        charts=[*_frame_charts(facts), *_plan(clip)],
+        joints=_joints(facts.joints),
+        training=_training(findings.history["losses"]),
+        stages=_stages(manifests),
+        command=_command(str(video or "VIDEO"), findings),
+        versions=[*versions(), *_weights(manifests)],
+        files=[_file(folder / name, meaning) for name, meaning in FILES.items()],
     )
 
 
@@ -93,10 +141,26 @@ def _first_frame(clip: Clip) -> Picture | None:
     return Picture(f"Frame {index}: the body as first estimated", footage.initially_outlined(clip, index))
 
 
-def _overlays(clip: Clip) -> list[Picture]:
-    window = footage.subject_window(clip, clip.frames.height)
-    chosen = evenly(clip.seen, _FRAMES)
-    return [Picture(f"Frame {index}", footage.outlined(clip, index, window)) for index in chosen]
+def _moments(clip: Clip) -> list[Moment]:
+    window = footage.subject_window(clip, _SLIDER_HEIGHT)
+    return [
+        Moment(
+            name=f"Frame {index}",
+            sliders=[
+                _slider(index, "Body's outline", footage.outlines(clip, index, window)),
+                _slider(index, "Avatar", footage.avatars(clip, index, window)),
+            ],
+        )
+        for index in evenly(clip.seen, _FRAMES)
+    ]
+
+
+def _slider(index: int, name: str, pictures: tuple[footage.Image, footage.Image]) -> Slider:
+    before, after = (
+        Picture(f"{name} over frame {index}, {when}", image)
+        for when, image in zip(("as first estimated", "as refined"), pictures, strict=True)
+    )
+    return Slider(f"{name}, frame {index}", before, after)
 
 
 def _comparisons(facts: Facts) -> list[Comparison]:
@@ -148,25 +212,99 @@ def _compared(
 ) -> Comparison | None:
     if all(value is None for value in values):
         return None
+    return Comparison(name, *_both(values, style), meaning)
+
+
+def _both(values: tuple[float | None, float | None], style: str) -> tuple[str, str]:
     before, after = (UNKNOWN if value is None else style.format(value) for value in values)
-    return Comparison(name, before, after, meaning)
+    return before, after
 
 
-def _charts(losses: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """The optimisation's losses over all its steps; phases follow one another on the axis."""
-    starts: list[tuple[float, str]] = []
-    curves: dict[str, tuple[list[float], list[float]]] = {}
-    begin = last = 0.0
-    for record in losses:
-        if not starts or record["phase"] != starts[-1][1]:
-            begin = last
-            starts.append((begin, str(record["phase"])))
-        last = begin + record["step"]
-        for name, value in record.items():
-            if name not in ("phase", "step"):
-                x, y = curves.setdefault(name, ([], []))
-                x.append(last)
-                y.append(value)
+def _frame_charts(facts: Facts) -> list[Chart]:
+    """What is known of single frames, over the clip."""
+    figures, frames = facts.per_frame, np.arange(facts.frames)
+    distances = [medians(values) for values in figures.landmark_distance]
+    bodies = zip(_WHEN, figures.body_iou, strict=True)
+
+    def chart(title: str, summary: str, lines: Sequence[Line], holds: Sequence[float] = ()) -> Chart:
+        return Chart(
+            title,
+            "frame",
+            lines,
+            spans=runs(figures.interpolated),
+            span_name="motion interpolated",
+            logarithmic=False,
+            holds=holds,
+            summary=summary,
+        )
+
+    charts = [
+        chart(
+            "Distance to 2D landmarks, pixels",
+            _told("median", _both(facts.landmark_error, "{:.1f}")),
+            [Line(when, frames, values, when) for when, values in zip(_WHEN, distances, strict=True)],
+            holds=[0],
+        ),
+        chart(
+            "Overlap with the masks (IoU)",
+            _told("mean of the body", _both(facts.body_iou, "{:.2f}")),
+            [
+                *(Line(f"body {when}", frames, values, when) for when, values in bodies),
+                Line("avatar", frames, figures.avatar_iou, "c2"),
+            ],
+        ),
+        chart(
+            "The detector's confidence",
+            "1 is certain",
+            [Line("visibility of the limbs", frames, figures.confidence, "c3")],
+            holds=[0, 1],
+        ),
+    ]
+    return [chart for chart in charts if any(np.isfinite(np.asarray(line.y)).any() for line in chart.lines)]
+
+
+def _told(what: str, values: tuple[str, str]) -> str:
+    return f"{what} {values[0]} before and {values[1]} after"
+
+
+def _plan(clip: Clip) -> list[Plan]:
+    """The pelvis' way, where anybody was seen."""
+    if not len(clip.seen):
+        return []
+    path = path_from_above(clip)
+    start, end = path.after[clip.seen[0]], path.after[clip.seen[-1]]
+    places = (f"{x:.2f} m to the right and {away:.2f} m away" for x, away in (start, end))
+    return [
+        Plan(
+            "The pelvis from above",
+            "metres to the camera's right",
+            "metres from the camera",
+            [
+                Line(when, way[:, 0], way[:, 1], when)
+                for when, way in zip(_WHEN, (path.before, path.after), strict=True)
+            ],
+            "refined, from {} to {}".format(*places),
+        )
+    ]
+
+
+def _joints(joints: Sequence[JointChange]) -> list[JointRow]:
+    """Those that turned most first."""
+    most = max((joint.mean for joint in joints), default=0) or 1
+    return [
+        JointRow(
+            name=joint.name.replace("_", " "),
+            mean=f"{joint.mean:.1f}°",
+            share=joint.mean / most,
+            largest=f"{joint.largest:.0f}° in frame {joint.largest_frame}",
+            moved=UNKNOWN if joint.moved is None else f"{joint.moved:.0f} mm",
+        )
+        for joint in sorted(joints, key=lambda joint: -joint.mean)
+    ]
+
+
+def _training(losses: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    starts, curves = loss_curves(losses)
     lines = [Line(name, x, y) for name, (x, y) in curves.items()]
     terms = [line for line in lines if line.name != "total"][:_MOST_LINES]
     total = [line for line in lines if line.name == "total"]
@@ -174,17 +312,55 @@ def _charts(losses: Sequence[Mapping[str, Any]]) -> list[Chart]:
     return [chart for chart in charts if chart.lines]
 
 
-def _row(name: str, manifest: Mapping[str, Any]) -> StageRow:
+def _stages(manifests: Manifests) -> list[StageRow]:
+    longest = max(float(manifest["seconds"]) for manifest in manifests.values()) or 1
+    largest = max(int(manifest["peak_memory"]) for manifest in manifests.values()) or 1
     hidden = ("warnings", "files", "held_out")  # shown elsewhere
-    summary = {key: value for key, value in manifest["summary"].items() if key not in hidden}
-    return StageRow(
-        title=name,
-        engine=str(manifest["engine"]),
-        seconds=duration(manifest["seconds"]),
-        memory=size(manifest["peak_memory"]),
-        facts=_plain(summary),
-        settings=_plain(manifest["settings"]),
-    )
+    rows = []
+    for name, manifest in manifests.items():
+        summary = {key: value for key, value in manifest["summary"].items() if key not in hidden}
+        rows.append(
+            StageRow(
+                title=name,
+                engine=str(manifest["engine"]),
+                seconds=duration(manifest["seconds"]),
+                time_share=manifest["seconds"] / longest,
+                memory=_memory(manifest),
+                memory_share=manifest["peak_memory"] / largest,
+                facts=_plain(summary),
+                settings=_plain(manifest["settings"]),
+            )
+        )
+    return rows
+
+
+def _weights(manifests: Manifests) -> list[tuple[str, str]]:
+    """The networks that were used, by the beginning of their weights' SHA-256."""
+    return [
+        (f"weights {key}", digest[:_DIGEST_SHOWN])
+        for manifest in manifests.values()
+        for key, digest in manifest.get("weights", {}).items()
+    ]
+
+
+def _memory(manifest: Mapping[str, Any]) -> str:
+    gpu = manifest.get("peak_gpu_memory")
+    return size(manifest["peak_memory"]) + (f", GPU {size(gpu)}" if gpu else "")
+
+
+def _command(video: str, findings: Findings) -> str:
+    own = {name: value for name, value in findings.settings if not isinstance(value, Path)}
+    settings = {name: manifest["settings"] for name, manifest in findings.manifests.items()} | {"export": own}
+    files = {f"export.{name}": value.name for name, value in findings.settings if isinstance(value, Path)}
+    for manifest in findings.manifests.values():
+        files |= manifest.get("names", {})
+    files.pop("frames.video", None)
+    return command(video, settings, files)
+
+
+def _file(path: Path, meaning: str) -> OutputFile:
+    opened_with = _OPENED_WITH.get(path.suffix, "")
+    return OutputFile(path.name, meaning, size(path.stat().st_size), opened_with)
 
 
 def _plain(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -3,7 +3,8 @@
 `plan` says what is to be drawn, `write_pictures` draws it.
 """
 
-from stages.render.drawing import FOLDER, VIDEOS, write_pictures
+from stages.render.drawing import FOLDER, VIDEOS, straight, write_pictures
+from stages.render.motions import read_motion
 from stages.render.planning import Around, Take, plan
 
-__all__ = ["FOLDER", "VIDEOS", "Around", "Take", "plan", "write_pictures"]
+__all__ = ["FOLDER", "VIDEOS", "Around", "Take", "plan", "read_motion", "straight", "write_pictures"]

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,15 @@ import pytest
 import torch
 
 from models.avatar import Avatar
-from models.body import BodyModel, Motion, load_embedded_body
+from models.body import BodyModel, load_embedded_body
 from stages.export.content import Content
 from stages.export.formats import FORMATS
 from tests.models.formats.motions import some_motion
-from tests.stages.export.conftest import avatar, body  # noqa: F401
 
 HERE = Path(__file__).parent
 BLENDER = Path(os.environ.get("HSPLAT_BLENDER", HERE / ".blender" / "bin" / "python"))
 """A Python that has bpy."""
+GAUSSIANS = 12_000
 
 AskNode = Callable[[str, Path], Any]
 AskBlender = Callable[[Path, list[float]], Any]
@@ -48,28 +48,47 @@ class Exported:
         return self.folder / FORMATS[name].file
 
 
-@pytest.fixture(scope="session")
-def painted(avatar: Avatar) -> Avatar:  # noqa: F811
-    """The small avatar in colours that tell left from right, up from down and front from back."""
-    low, high = avatar.means.min(0).values, avatar.means.max(0).values
-    return replace(avatar, colors=0.1 + 0.8 * (avatar.means - low) / (high - low))
+def painted(body: BodyModel, betas: torch.Tensor) -> Avatar:
+    """Gaussians all over a body, in colours that tell left from right, up from down and front from back."""
+    vertices, joints = body.shape(betas)
+    corners = vertices[body.faces]
+    area = (
+        torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).norm(dim=1).double()
+    )
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(len(area), GAUSSIANS, p=(area / area.sum()).numpy())
+    share = torch.from_numpy(rng.dirichlet([1, 1, 1], GAUSSIANS)).float()[..., None]
+    means = (share * corners[chosen]).sum(1)
+    quaternions = torch.from_numpy(rng.normal(size=(GAUSSIANS, 4))).float()
+    low, high = means.min(0).values, means.max(0).values
+    return Avatar(
+        means=means,
+        quaternions=quaternions,
+        log_scales=torch.tensor([0.012, 0.009, 0.006]).log().expand(GAUSSIANS, 3).clone(),
+        opacity_logits=torch.full((GAUSSIANS,), 2.0),
+        colors=0.1 + 0.5 * (means - low) / (high - low),
+        weights=(share * body.weights[body.faces][chosen]).sum(1),
+        rest_joints=joints,
+        parents=torch.tensor(body.parents),
+        betas=betas,
+        body=body.kind,
+        coverage=torch.ones(GAUSSIANS),
+    )
 
 
 @pytest.fixture(scope="session")
-def exported(
-    tmp_path_factory: pytest.TempPathFactory,
-    painted: Avatar,
-    body: BodyModel,  # noqa: F811
-) -> Exported:
+def body() -> BodyModel:
+    return load_embedded_body()
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory, body: BodyModel) -> Exported:
     """Every format, of a clip of random poses at an odd rate."""
     folder = tmp_path_factory.mktemp("exported")
-    motion: Motion = some_motion(body)
-    assert motion.body == load_embedded_body().kind
+    motion = some_motion(body)
+    avatar = painted(body, torch.from_numpy(motion.betas))
     times = np.arange(len(motion)) / motion.fps
-    shape = torch.from_numpy(motion.betas)
-    rest, joints = body.shape(shape)
-    subject = replace(painted, means=rest[::6].clone(), rest_joints=joints, betas=shape)
-    content = Content(subject, motion, times, (120, 160), None)
+    content = Content(avatar, motion, times, (120, 160), None)
     for one in FORMATS.values():
         if one.holds != "frame":
             one.write(folder / one.file, content, None, "y")

@@ -51,6 +51,13 @@ def test_on_the_cpu_items_go_one_by_one_as_they_are_needed() -> None:
     assert list(results) == [10, 20]
 
 
+def test_on_the_cpu_so_many_as_the_network_likes() -> None:
+    batches: list[int] = []
+    process = lambda batch: batches.append(len(batch)) or batch  # noqa: E731
+    assert list(Batches(CPU, on_cpu=4).map(range(10), process)) == list(range(10))
+    assert batches == [4, 4, 2]
+
+
 def test_the_first_item_tells_how_many_fit(card: Card) -> None:
     assert list(Batches(CUDA).map(range(50), card.process)) == [2 * i for i in range(50)]
     assert card.batches == [1, 20, 20, 9]  # 0.8 * 1000 / 40

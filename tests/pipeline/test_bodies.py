@@ -35,3 +35,13 @@ def test_a_name_that_was_not_added_is_refused_with_the_way_to_get_it(tmp_path: P
 def test_a_path_stays_one() -> None:
     for path in (Path("SMPL_MALE.pkl"), Path("./folder/male"), Path("/bodies/neutral.npz")):
         assert body_file(path) == path
+
+
+def test_the_keys_of_weights_are_names_too_and_files_go_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    install("smpl_neutral")
+    assert body_file(Path("smpl_neutral")) == weights.find("smpl_neutral")
+    (tmp_path / "smpl_neutral").write_text("")
+    assert body_file(Path("smpl_neutral")) == Path("smpl_neutral")

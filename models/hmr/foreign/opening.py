@@ -73,7 +73,7 @@ def is_foreign(path: Path) -> bool:
             start = stream.read(8)
             if start.startswith(ZIP):
                 return zipfile.is_zipfile(stream) and _is_torch(path)
-    except OSError:
+    except (OSError, zipfile.BadZipFile):
         return False
     return start.startswith((*PACKED, *PICKLED, NPY))
 

@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 SMPLX_PELVIS = np.array([0.003, -0.351, 0.012])
 """Metres; where the pelvis of SMPL-X's mean body rests."""
 ROTATION_SLACK = 0.01  # of a matrix times its transpose from the identity; networks compute in half precision
+MOST_NUMBERS = 2**28  # under one name; a tensor can claim any number of them without holding them
 NEXT_STEP = (
     "Give a motion file of this project, or results as PHALP (4D-Humans), WHAM, GVHMR or TRAM write them: "
     "docs/formats.md, Poses of other programs."
@@ -159,11 +160,13 @@ class Fields:
             raise self.refusal(f"has `{name}` that {refused}") from refused
         if array.dtype.kind not in "fiub":
             raise self.refusal(f"has `{name}` that are no numbers")
+        if array.size > MOST_NUMBERS:
+            raise self.refusal(f"has `{name}` of shape {array.shape}, too many for any clip")
         return array
 
 
 def plain_numbers(value: Any) -> NDArray[Any]:
-    """The array of a value out of a file, be it an array, a tensor, a number, or a list of these.
+    """The array of a value out of a file, be it an array, a tensor, a number, or a list of numbers.
 
     Raises:
         Refused: it is something else.
@@ -172,12 +175,20 @@ def plain_numbers(value: Any) -> NDArray[Any]:
         if isinstance(value, torch.Tensor):
             return value.detach().numpy()
         if isinstance(value, list | tuple):
-            return np.array([plain_numbers(one) for one in value])
+            return np.array([_single(one) for one in value])
         return np.array(value) if isinstance(value, int | float) else to_array(value)
     except Refused:
         raise
     except Exception as error:  # parts that do not fit together have many names
         raise Refused("is damaged") from error
+
+
+def _single(value: Any) -> Any:
+    """A member of a list, which is short: no list of its own, and no array that the list would multiply."""
+    number = value if isinstance(value, int | float) else to_array(value)
+    if np.size(number) != 1:
+        raise Refused("holds lists of lists where numbers are needed")
+    return np.reshape(number, ())
 
 
 def placed_by_smpl(trans: Array) -> Array:

@@ -33,6 +33,8 @@ def people(path: Path, content: Any, size: tuple[int, int]) -> list[Person]:
     for frame in content.values():
         fields = Fields(path, PROGRAM, "", frame)
         time = int(fields.numbers("time"))
+        if time < 0:
+            raise fields.refusal(f"has a picture of number {time}")
         length = max(length, time + 1)
         for number, row in _rows(Fields(path, PROGRAM, f"picture {time}", frame), time):
             tracks.setdefault(number, []).append(row)

@@ -209,3 +209,14 @@ def test_refuses_pickles(avatar: Avatar, tmp_path: Path) -> None:
     path = _damaged(tmp_path / "avatar.npz", avatar, body=np.array({"evil": 1}, dtype=object))
     with pytest.raises(InputError):
         Avatar.load(path)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_it_is_the_same_picture(avatar: Avatar) -> None:
+    poses, trans = true_motion(3)
+    moved = CAMERA.orbited([0, 0, 3], [0, -1, 0], 0.5)
+    expected = avatar.pose(poses, trans).render(moved, background=torch.ones(3))
+    drawn = avatar.to("cuda").pose(poses, trans).render(moved, background=torch.ones(3))
+    assert drawn.device.type == "cuda"
+    assert (drawn.cpu() - expected).abs().mean() < 0.002

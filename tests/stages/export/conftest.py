@@ -13,8 +13,8 @@ from models.avatar import Avatar
 from models.body import PARENTS, BodyModel, Motion, load_embedded_body, retarget
 from models.cameras import Camera
 from models.drawing import project
-from stages.export.assessment import JOINTS, LANDMARKS
 from stages.export.clip import Clip, render_avatar
+from stages.export.perframe import JOINTS, LANDMARKS
 from stages.images import write_image
 
 FRAMES, WIDTH, HEIGHT = 8, 96, 128

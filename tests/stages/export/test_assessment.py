@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from models.body import Motion
-from stages.export import assessment
+from stages.export import assessment, perframe
 from stages.export.assessment import Facts
 from stages.export.clip import Clip
 from stages.facts import write_json
 from stages.images import read_image, write_image
-from tests.stages.export.conftest import FRAMES, HEIGHT, Inputs
+from tests.stages.export.conftest import FRAMES, HEIGHT, UNSEEN, Inputs
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,11 @@ def test_acceleration_is_that_of_seen_frames(motion: Motion) -> None:
     assert assessment.acceleration(replace(motion, joints=spoilt)) == pytest.approx(20, rel=1e-3)
 
 
-def test_what_cannot_be_known_is_none(clip: Clip, motion: Motion, tmp_path: Path) -> None:
+def test_what_cannot_be_known_is_none(clip: Clip, motion: Motion) -> None:
     nobody = replace(motion, valid=np.zeros(FRAMES, bool))
     assert assessment.acceleration(nobody) is None
     assert assessment.acceleration(replace(motion, joints=None)) is None
-    assert assessment.landmark_error(clip, motion, tmp_path / "absent.npz") is None
+    assert np.isnan(perframe.landmark_distance(clip, motion, None)).all()
 
 
 def test_a_clip_without_anybody_still_has_facts(clip: Clip, inputs: Inputs, history: dict) -> None:
@@ -71,7 +71,9 @@ def test_a_clip_without_anybody_still_has_facts(clip: Clip, inputs: Inputs, hist
 def test_metrics_hold_what_was_found_and_null_for_the_rest(
     facts: Facts, manifests: dict, tmp_path: Path
 ) -> None:
-    found = assessment.metrics(replace(facts, avatar_iou=float("nan"), body_iou=(None, 0.5)), manifests)
+    found = assessment.metrics(
+        replace(facts, avatar_iou=float("nan"), body_iou=(None, 0.5)), manifests, np.arange(FRAMES)
+    )
     write_json(tmp_path / "metrics.json", found)
     read = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=lambda word: pytest.fail(word))
     assert read["silhouette_iou"] == {"avatar": None, "body": {"before": None, "after": 0.5}}
@@ -82,35 +84,13 @@ def test_metrics_hold_what_was_found_and_null_for_the_rest(
         "peak_memory": 300 * 2**20,
     }
     assert read["landmark_error_px"]["after"] == pytest.approx(3, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    "change, words",
-    [
-        ({"frames_seen": 5}, "not found in 3 of 8 frames"),
-        ({"cut_off": 4}, "cut off"),
-        ({"person_height": 0.2}, "only 20% of the picture's height"),
-        ({"avatar_iou": 0.7}, "overlap 0.70"),
-    ],
-)
-def test_advice_names_what_was_wrong(facts: Facts, manifests: dict, change: dict, words: str) -> None:
-    good = replace(facts, frames_seen=FRAMES)
-    assert not any(words in one for one in assessment.advice(good, "user", manifests, {}))
-    assert any(words in one for one in assessment.advice(replace(good, **change), "user", manifests, {}))
-
-
-def test_advice_passes_on_guesses_engines_and_warnings(facts: Facts, manifests: dict, history: dict) -> None:
-    found = " ".join(assessment.advice(facts, "guess", manifests, history))
-    for words in ("focal length was guessed", "No depth estimate", "Masks is unsure.", "The depth was odd."):
-        assert words in found
-    assert "guessed" not in " ".join(assessment.advice(facts, "metadata", manifests, history))
-
-
-def test_advice_says_what_the_size_rests_on(facts: Facts, manifests: dict) -> None:
-    guessed = {"size_from": "population prior", "height": 1.7}
-    assert any("1.70 m is a guess" in one for one in assessment.advice(facts, "user", manifests, guessed))
-    known = {"size_from": "given height", "height": 1.7}
-    assert not any("is a guess" in one for one in assessment.advice(facts, "user", manifests, known))
+    per_frame = read["per_frame"]
+    assert per_frame["frame"] == list(range(FRAMES))
+    assert per_frame["interpolated"] == [index == UNSEEN for index in range(FRAMES)]
+    assert per_frame["landmark_error_px"]["after"][0] == pytest.approx(3, abs=0.01)
+    assert per_frame["silhouette_iou"]["body"]["before"][UNSEEN] is None
+    assert read["sides_seen"] == {"front": FRAMES - 1, "right": 0, "back": 0, "left": 0}
+    assert read["joint_change"]["left_knee"]["mean_degrees"] == pytest.approx(0, abs=0.1)
 
 
 def test_somebody_cut_off_at_the_picture_s_edge_is_noticed(
@@ -121,13 +101,3 @@ def test_somebody_cut_off_at_the_picture_s_edge_is_noticed(
     low = replace(clip, masks_folder=tmp_path)
     facts = assessment.gather(low, inputs, {"held_out": {}})
     assert facts.cut_off == FRAMES - 1
-
-
-def test_advice_tells_of_other_people(facts: Facts, manifests: dict) -> None:
-    several = {
-        "engine": "x",
-        "summary": {"chosen": 2, "people": [{"person": 1}, {"person": 2}, {"person": 3}]},
-    }
-    found = assessment.advice(facts, "user", {**manifests, "detect": several}, {})
-    assert any("Person 2 was followed; 2 more were found." in one for one in found)
-    assert not any("was followed" in one for one in assessment.advice(facts, "user", manifests, {}))

@@ -127,11 +127,17 @@ def test_the_report_tells_stages_figures_and_no_folders(exported: tuple[Path, di
         "poses.npz",
         "joint",
         "turntable.mp4",
+        "any video player",
+        "hsplat-pipeline run &#39;my clip.mp4&#39; ",
+        "--set export.video_height=128 --set export.turntable_frames=6",
+        "motion interpolated",
+        "The pelvis from above",
+        "<b>Back</b>0 of 7",
     ):
         assert words in page
     assert "/home" not in page
     assert "secret" not in page
-    assert page.count("data:image/jpeg") == 4 + 1 + 4 + 1
+    assert page.count("data:image/jpeg") == 4 + 1 + 5 * 4 + 1
     assert not re.search(r"\bnan\b|\binf\b", re.sub(r"base64,[^\"]+", "", page), re.IGNORECASE)
 
 
@@ -147,7 +153,7 @@ def test_equal_inputs_give_equal_pictures(
     exported: tuple[Path, dict[str, Any]], inputs: Inputs, tmp_path: Path
 ) -> None:
     STAGE.run(Work(inputs, tmp_path, tmp_path, SETTINGS, "numba"))
-    for name in ("report.html", "metrics.json", "avatar.ply"):
+    for name in ("report.html", "viewer.html", "metrics.json", "avatar.ply"):
         assert (tmp_path / name).read_bytes() == (exported[0] / name).read_bytes()
 
 

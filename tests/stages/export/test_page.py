@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -8,8 +9,20 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.export.charts import Chart, Line
-from stages.export.page import Comparison, OutputFile, Page, Picture, StageRow, Tile, write_page
+from stages.export.charts import Chart, Line, Plan
+from stages.export.page import (
+    Comparison,
+    JointRow,
+    Moment,
+    OutputFile,
+    Page,
+    Picture,
+    Slider,
+    StageRow,
+    Summary,
+    Tile,
+    write_page,
+)
 
 
 @pytest.fixture
@@ -19,18 +32,29 @@ def page() -> Page:
     return Page(
         title="holiday.mp4",
         subtitle="48 pictures",
+        summary=Summary("One avatar.", "It fits well.", ["Film the feet."]),
         tiles=[Tile("PSNR", "24.1 dB", "was 15.2 dB")],
         advice=["Film the back as well."],
         views=[Picture("Front", image)],
         coverage=Picture("Seen", image),
+        sides_seen=[("Back", 3, 48)],
         first_frame=Picture("Frame 0", image),
-        frames=[Picture("Frame 7", image)],
+        moments=[Moment("Frame 7", [Slider("Outline, 7", Picture("Early", image), Picture("Late", image))])],
         comparisons=[Comparison("Overlap", "0.81", "0.94", "higher is better")],
         charts=[
+            Chart("Errors", "frame", [Line("pixels", range(10), range(10), "before")], logarithmic=False),
+            Plan("From above", "right", "away", [Line("way", [0, 1], [0, 1], "after")]),
+        ],
+        joints=[JointRow("left elbow", "12.0°", 1.0, "30° in frame 4", "41 mm")],
+        training=[
             Chart("Losses", "step", [Line("colour", range(10), np.linspace(1, 0.1, 10))], [(5, "joint")])
         ],
-        stages=[StageRow("Decode", "ffmpeg", "1.2 s", "90 MB", [("frames", "48")], [("fps", "15")])],
-        files=[OutputFile("avatar.ply", "the avatar", "1 MB")],
+        stages=[
+            StageRow("Decode", "ffmpeg", "1.2 s", 0.1, "90 MB", 1.0, [("frames", "48")], [("fps", "15")])
+        ],
+        command="hsplat-pipeline run holiday.mp4",
+        versions=[("numpy", "2.4")],
+        files=[OutputFile("avatar.ply", "the avatar", "1 MB", "a viewer")],
     )
 
 
@@ -65,6 +89,14 @@ def test_everything_given_is_on_the_page(tmp_path: Path, page: Page) -> None:
         "joint",
         "ffmpeg",
         "the avatar",
+        "It fits well.",
+        "Film the feet.",
+        "3 of 48",
+        "left elbow",
+        "12.0°",
+        "hsplat-pipeline run holiday.mp4",
+        "2.4",
+        "a viewer",
     ):
         assert words in text
 
@@ -72,9 +104,29 @@ def test_everything_given_is_on_the_page(tmp_path: Path, page: Page) -> None:
 def test_the_page_asks_for_nothing_but_the_files_beside_it(tmp_path: Path, page: Page) -> None:
     write_page(tmp_path / "report.html", page)
     addresses = read(tmp_path / "report.html").addresses
-    assert [a for a in addresses if not a.startswith("data:image/jpeg;base64,")] == ["avatar.ply"]
+    beside = [a for a in addresses if not a.startswith(("data:image/jpeg;base64,", "#"))]
+    assert beside == ["avatar.ply"]
     style = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert not re.search(r"url\(|@import|<script|<link", style)
+    assert not re.search(r"url\(|@import|<script .|<link|https?:", style)
+
+
+def test_links_within_the_page_lead_somewhere(tmp_path: Path, page: Page) -> None:
+    write_page(tmp_path / "report.html", page)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    targets = re.findall(r'href="#([^"]+)"', text)
+    assert len(targets) > 5
+    assert all(f'id="{target}"' in text for target in targets)
+
+
+def test_the_policy_allows_the_page_s_own_script_only(tmp_path: Path, page: Page) -> None:
+    write_page(tmp_path / "report.html", page)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)
+    assert policy
+    assert f"script-src 'sha256-{digest}'" in policy[1]
+    assert "default-src 'none'" in policy[1]
 
 
 def test_pictures_are_inlined_with_their_colours(page: Page) -> None:
@@ -90,15 +142,30 @@ def test_hostile_names_stay_text(tmp_path: Path, page: Page) -> None:
         page,
         title=bad,
         views=[Picture(bad, page.views[0].image)],
-        charts=[Chart(bad, bad, [Line(bad, [0, 1], [1, 2])], [(0, bad)])],
-        files=[OutputFile(bad, bad, bad)],
+        summary=Summary(bad, bad, [bad]),
+        charts=[Chart(bad, bad, [Line(bad, [0, 1], [1, 2])], [(0, bad)], [(0, 1)], bad, summary=bad)],
+        joints=[JointRow(bad, bad, 0.5, bad, bad)],
+        command=bad,
+        versions=[(bad, bad)],
+        files=[OutputFile(bad, bad, bad, bad)],
     )
     write_page(tmp_path / "report.html", hostile)
-    assert "<script" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<script") == 1  # the page's own
 
 
 def test_a_page_without_extras_is_still_a_page(tmp_path: Path, page: Page) -> None:
-    bare = replace(page, advice=[], views=[], first_frame=None, frames=[], comparisons=[], charts=[])
+    bare = replace(
+        page,
+        summary=Summary("One avatar.", "It fits well.", []),
+        advice=[],
+        views=[],
+        first_frame=None,
+        moments=[],
+        comparisons=[],
+        charts=[],
+        joints=[],
+        training=[],
+    )
     write_page(tmp_path / "report.html", bare)
     text = read(tmp_path / "report.html").text
     assert "Nothing stood out." in text

@@ -129,6 +129,10 @@ def short_pose(content: dict[str, Any]) -> None:
     content["smpl_params_incam"]["body_pose"] = torch.zeros(5, 63)
 
 
+def endless(content: dict[str, Any]) -> None:
+    content["smpl_params_incam"]["transl"] = torch.zeros(1).expand(2**40)
+
+
 UNKNOWN = "no program that is known"
 WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     "phalp: no pose": (phalp(lambda f: f["smpl"][0].pop("body_pose")), r"picture 0, lacks `body_pose`"),
@@ -138,12 +142,15 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     "phalp: no turn": (phalp(no_rotations), "no rotation matrices"),
     "phalp: nan": (phalp(lambda f: f["camera"][0].fill(np.nan)), "`camera` with values that are no numbers"),
     "phalp: text": (phalp(lambda f: f["camera"].__setitem__(0, ["a", "b"])), "`camera` that holds str"),
+    "phalp: time": (phalp(lambda f: f.update(time=-2)), "a picture of number -2"),
+    "wham: lists": (wham(lambda p: p.update(trans=[[0.0, 0, 3]] * COUNT)), "`trans` that holds list"),
     "wham: length": (wham(lambda p: p.update(trans=np.zeros((3, 3)))), r"shape \(3, 3\), expected \(20, 3\)"),
     "wham: degrees": (wham(lambda p: p.update(pose=np.full((COUNT, 72), 90.0))), "no angles in radians"),
     "wham: nan": (wham(lambda p: p.update(pose=with_nan(p["pose"]))), "`pose` with values that are no"),
     "wham: frames": (wham(lambda p: p.update(frame_ids=np.zeros(COUNT))), "`frame_ids` that are not whole"),
     "wham: nobody": (lambda path: joblib.dump(made_up.wham_content({1: walker(0)}), path), "holds nobody"),
     "gvhmr: no transl": (gvhmr(lambda c: c["smpl_params_incam"].pop("transl")), "lacks `transl`"),
+    "gvhmr: claims": (gvhmr(endless), "too many for any clip"),
     "gvhmr: pose": (gvhmr(short_pose), "has 5 poses and 20"),
     "gvhmr: camera": (gvhmr(lambda c: c.update(K_fullimg=-c["K_fullimg"])), "no camera"),
     "other keys": (lambda path: joblib.dump({"joints": np.zeros(3)}, path), rf"{UNKNOWN} \(keys joints\)"),
