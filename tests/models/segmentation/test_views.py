@@ -1,5 +1,7 @@
 """Where a network's cells lie in the picture, on discs whose place is known."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ def disc(view: View, x: float, y: float, radius: float, steepness: float = 1.0) 
     return (steepness * distance).astype(np.float32)
 
 
+@lru_cache
 def truth(x: float, y: float, radius: float) -> NDArray[np.float64]:
     """The disc's coverage as pixels of the picture, 8 x 8 samples in each."""
     rows, columns = np.mgrid[: 8 * PICTURE[1], : 8 * PICTURE[0]] / 8 + 1 / 16
