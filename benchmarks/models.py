@@ -154,7 +154,7 @@ def sam(device: torch.device, full: bool) -> Prepared:
 
         settled = settle(dict.fromkeys(range(len(images)), query), found.__getitem__, redraw)
         maps = (settled.replaced.get(i, found[i].logits[settled.taken[i]]) for i in range(len(images)))
-        return [np.round(255 * coverage(logits, query.view, (height, width))) for logits in maps]
+        return [coverage(logits, query.view, (height, width)) for logits in maps]
 
     parts = (network.module.image_encoder, network.module.prompt_encoder, network.module.mask_decoder)
     return Prepared(run, nn.ModuleList(parts), "SAM ViT-B")
