@@ -43,6 +43,22 @@ def device() -> str | None:
         return None
 
 
+def count() -> int:
+    """How many CUDA devices torch can use; torch is loaded only where a driver is."""
+    if device() is None:
+        return 0
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
+def choose(index: int) -> None:
+    """Makes a CUDA device the one that this process's tensors go to by default."""
+    import torch
+
+    torch.cuda.set_device(index)
+
+
 def lack() -> Lack | None:
     """The first thing that gsplat needs and that is not here; None where it can run."""
     if device() is None:

@@ -70,14 +70,23 @@ class Step:
     @property
     def uses_gpu(self) -> bool:
         """Whether the engine works on the GPU."""
-        if self.engine in GPU_ENGINES:
-            return True
-        if self.stage.real_engine(self.settings) is None:
-            return False
-        return getattr(self.settings, "device", "cpu") != "cpu" and gpu.device() is not None
+        return uses_gpu(self.stage, self.settings)
 
     def _is_file(self, name: str) -> bool:
         return f"{self.stage.name}.{name}" in self.files
+
+
+def uses_gpu(stage: Stage, settings: Settings) -> bool:
+    """Whether the engine that a stage's settings choose works on the GPU.
+
+    Raises:
+        InputError: the engine is not to be had.
+    """
+    if stage.engine(settings) in GPU_ENGINES:
+        return True
+    if stage.real_engine(settings) is None:
+        return False
+    return getattr(settings, "device", "cpu") != "cpu" and gpu.device() is not None
 
 
 def plan(configuration: Settings, hashes: Hashes) -> list[Step]:

@@ -21,6 +21,10 @@ import stages
 from models.errors import HsplatError
 from models.weights.download import Progress
 from pipeline import config, console, rendering, weights
+from pipeline.batch.calling import Call, run_batch
+from pipeline.batch.clips import Shard
+from pipeline.batch.display import display, summary
+from pipeline.batch.standing import describe_folder, folder_as_text, is_folder_of_clips
 from pipeline.bodies import body_file
 from pipeline.console import say
 from pipeline.doctor import examine, rows
@@ -93,11 +97,11 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Make the avatar and the motion from a video, doing only what is missing or out of date."""
-    options = {
-        "device": device, "poses": poses, "masks": masks, "depth": depth,
-        "person": person, "height": height, "focal": focal,
-    }  # fmt: skip
     with _failures_told(debug, resumable=True), terminable():
+        options = {
+            "device": device, "poses": poses, "masks": masks, "depth": depth,
+            "person": person, "height": height, "body": body, "focal": focal,
+        }  # fmt: skip
         video = absolute(video)
         place = Workspace(workspace or default_folder(video))
         configuration = config.load(video, preset, config_file, assignments or (), options)
@@ -110,14 +114,88 @@ def run(
 
 
 @app.command()
+def batch(
+    folder: Annotated[Path, typer.Argument(help="With the clips.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where workspaces and overview go.", show_default="beside the clips"
+        ),
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="In the folders below, too.")] = False,
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Which files are clips; repeatable.", show_default="usual videos"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes here.", show_default="as suits the machine")
+    ] = None,
+    retry: Annotated[int, typer.Option(min=0, help="How often a clip that failed is tried again.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="URL", help="A luigid that other machines share; docs/cluster.md.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts of the folder.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="fast, default or quality.")] = "default",
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="YAML with keys of configs/default.yaml.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One key; repeatable.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    height: Annotated[float | None, typer.Option(help="Everybody's height in metres.")] = None,
+    body: Annotated[
+        Path | None, typer.Option(help="SMPL's own body: a file, neutral, male or female.")
+    ] = None,
+    focal: Annotated[
+        float | None, typer.Option(help="The camera's focal length in pixels of the videos.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="The last stage to do.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Do every clip of a folder, several at once; one that fails does not stop the others."""
+    with _failures_told(debug, resumable=True), terminable():
+        call = Call(
+            folder=absolute(folder),
+            output=absolute(output) if output else None,
+            recursive=recursive,
+            patterns=tuple(pattern or ()),
+            shard=Shard.parsed(shard) if shard else None,
+            workers=workers,
+            scheduler=scheduler,
+            retries=retry,
+            preset=preset,
+            config_file=config_file,
+            assignments=tuple(assignments or ()),
+            options={"device": device, "height": height, "body": body, "focal": focal},
+            until=until,
+            debug=debug,
+        )
+        with display(Console(stderr=True)) as shown:
+            result = run_batch(call, shown)
+        say(summary(result.outcomes, result.before, result.seconds))
+        say(f"Everything at a glance: {console.shown(result.overview)}")
+    if any(outcome.result == "failed" for outcome in result.outcomes):
+        say(f"Try the failed ones again with: {resume_call(sys.argv)}")
+        raise typer.Exit(1)
+
+
+@app.command()
 def status(
-    workspace: Annotated[Path, typer.Argument(show_default=False)],
+    workspace: Annotated[Path, typer.Argument(metavar="WORKSPACE|FOLDER", show_default=False)],
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show what is done in a workspace, and what is out of date and why."""
+    """Show what is done in a workspace, and what is out of date and why; or how a folder's clips stand."""
     with _failures_told(debug):
-        facts = describe(Workspace(workspace))
+        place = absolute(workspace)
+        if is_folder_of_clips(place):
+            clips = describe_folder(place)
+            say(_json(clips) if as_json else folder_as_text(clips))
+            return
+        facts = describe(Workspace(place))
         say(_json(facts) if as_json else as_text(facts))
 
 

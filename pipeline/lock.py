@@ -16,6 +16,10 @@ _PAUSE = 0.05
 _ADVICE = "Wait until it has ended, or stop it, or give another --workspace."
 
 
+class InUse(InputError):
+    """Another process is at work in the folder."""
+
+
 class Lock:
     """The advisory lock of a folder such as a workspace, held from entering to leaving.
 
@@ -27,7 +31,7 @@ class Lock:
         advice: what to do where another process holds it.
 
     Raises:
-        InputError: on entering, when another process holds it.
+        InUse: on entering, when another process holds it.
         OSError: on entering, when the file cannot be written.
     """
 
@@ -40,7 +44,7 @@ class Lock:
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             if not _attempt(self._descriptor):
-                raise InputError(
+                raise InUse(
                     f"{self._path.parent} is in use by {_describe(_read(self._path))}.",
                     self._advice,
                 )

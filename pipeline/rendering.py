@@ -64,7 +64,6 @@ def render(
         raise InputError(
             f"{output}: this format is not written.", "End it in .mp4 or .webm, or name a folder for PNGs."
         )
-    refuse_existing(output, force, folder_of)
     avatar_file, own_motion = _parts(source)
     if motion is None and not turntable:
         motion = own_motion

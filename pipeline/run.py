@@ -48,9 +48,9 @@ def run_clip(
         HsplatError: a stage failed; what it failed on is in the log with its traceback.
         KeyboardInterrupt: SIGINT or, as Terminated, SIGTERM came; finished stages and checkpoints stay.
     """
-    names = _until(until)
+    names = names_until(until)
     anew = {later for name in redo for later in downstream(_known(name))}
-    _check_video(video)
+    check_video(video)
     with workspace.open_for(video), logging_to(workspace.log_path(), debug):
         log_circumstances(log, configuration)
         try:
@@ -76,10 +76,11 @@ def run_clip(
             raise
         except Exception as error:
             log.exception("failed")
-            raise StageError(*_unforeseen(error, workspace)) from error
+            raise unforeseen(error, workspace) from error
 
 
-def _check_video(video: Path) -> None:
+def check_video(video: Path) -> None:
+    """Raises InputError where a path is no file that could be a video."""
     try:
         mode = video.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -101,18 +102,22 @@ def _known(name: str) -> str:
     return name
 
 
-def _until(name: str | None) -> list[str]:
+def names_until(name: str | None) -> list[str]:
+    """The stages up to a named one, all by default; InputError where there is none of that name."""
     names = [stage.name for stage in stages.STAGES]
     return names if name is None else names[: names.index(_known(name)) + 1]
 
 
-def _unforeseen(error: Exception, workspace: Workspace) -> tuple[str, str]:
+def unforeseen(error: Exception, workspace: Workspace) -> StageError:
+    """What a user is told of an error that nobody foresaw."""
     if isinstance(error, MemoryError):
-        return "The memory is exhausted.", "Close other programs, or run with --preset fast."
+        return StageError("The memory is exhausted.", "Close other programs, or run with --preset fast.")
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which this module does not load
-        return "The GPU's memory is exhausted.", "Close what else runs on it, or use --device cpu."
+        return StageError(
+            "The GPU's memory is exhausted.", "Close what else runs on it, or use --device cpu."
+        )
     text = str(error).strip().split("\n")[0]
-    return (
+    return StageError(
         f"An unforeseen error: {type(error).__name__}{': ' if text else ''}{text}",
         f"Please report it with the newest file of {workspace.logs}",
     )

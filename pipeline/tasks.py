@@ -2,15 +2,18 @@
 
 import json
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 import luigi
+from luigi.task_register import Register
 
 import stages
 from models.errors import StageError
 from pipeline import config
-from pipeline.chain import Reporter, Silent, Step, execute, plan, state
+from pipeline.chain import Reporter, Step, execute, plan, state, uses_gpu
 from pipeline.workspace import MANIFEST, Workspace
 from stages.base import Settings
 
@@ -18,53 +21,71 @@ log = logging.getLogger(__name__)
 
 
 class StageTask(luigi.Task):
-    """One stage of one clip. The parameters are all there is to know, so any machine can rebuild the task."""
+    """One stage of one clip. The parameters are all there is to know, so any machine can rebuild the task.
+
+    The stages of a clip run one after another, since only one process at a time works in a workspace.
+    """
 
     workspace = luigi.Parameter()
     stage = luigi.Parameter()
-    configuration = luigi.Parameter(description="the whole configuration in JSON")
+    configuration = luigi.Parameter(description="what differs from the defaults, in JSON")
 
-    reporter: ClassVar[Reporter] = Silent()
-    errors: ClassVar[dict[str, Exception]] = {}  # the first of each workspace, which ends the work on it
+    performer: ClassVar[Callable[["StageTask"], None]]  # what `run` calls; see `performed_by`
 
     @property
-    def _workspace(self) -> Workspace:
+    def place(self) -> Workspace:
+        """The clip's workspace."""
         return Workspace(Path(self.workspace))
 
-    @property
-    def _step(self) -> Step:
-        steps = plan(config.parsed(json.loads(self.configuration)), self._workspace.hashes)
+    def settings(self) -> Settings:
+        """The whole configuration."""
+        return config.parsed(json.loads(self.configuration))
+
+    def step(self, place: Workspace) -> Step:
+        """The stage's work in a workspace; raises InputError as `plan` does."""
+        steps = plan(self.settings(), place.hashes)
         return next(step for step in steps if step.stage.name == self.stage)
 
     def process_resources(self) -> dict[str, int]:
-        # As many of these run at once as Luigi's configuration allows, 1 by default.
-        return {"gpu": 1} if self._step.uses_gpu else {}
+        # As many of these run at once as the scheduler's configuration allows, 1 by default.
+        stage = next(stage for stage in stages.STAGES if stage.name == self.stage)
+        return {"gpu": 1} if uses_gpu(stage, getattr(self.settings(), self.stage)) else {}
 
     def requires(self) -> list["StageTask"]:
-        return [self.clone(stage=name) for name in self._step.stage.needs]
+        names = [stage.name for stage in stages.STAGES]
+        return [self.clone(stage=name) for name in names[: names.index(self.stage)]]
 
     def output(self) -> luigi.LocalTarget:
-        return luigi.LocalTarget(str(self._workspace.stage_folder(self.stage) / MANIFEST))
+        return luigi.LocalTarget(str(self.place.stage_folder(self.stage) / MANIFEST))
 
     def complete(self) -> bool:
-        return state(self._workspace, self._step).done
-
-    @property
-    def priority(self) -> int:  # type: ignore[override]
-        return -[stage.name for stage in stages.STAGES].index(self.stage)
+        place = self.place
+        return self.output().exists() and state(place, self.step(place)).done
 
     def run(self) -> None:
-        if self.workspace in self.errors:
-            raise _Skipped
-        try:
-            execute(self._workspace, self._step, self.reporter)
-        except Exception as error:
-            self.errors[self.workspace] = error
-            raise
+        type(self).performer(self)
 
 
-class _Skipped(Exception):
-    """An earlier stage of the same clip has failed."""
+def text(configuration: Settings) -> str:
+    """A configuration as tasks carry it: only what differs from the defaults, the same on every machine."""
+    sections = {
+        name: given
+        for name, section in configuration
+        if (given := section.model_dump(mode="json", exclude_defaults=True))
+    }
+    return json.dumps(sections, sort_keys=True)
+
+
+@contextmanager
+def performed_by(performer: Callable[[StageTask], None]) -> Iterator[None]:
+    """For a while, what the tasks of this process do when their turn comes."""
+    luigi.configuration.get_config().set("core", "no_configure_logging", "true")
+    Register.clear_instance_cache()
+    StageTask.performer = performer
+    try:
+        yield
+    finally:
+        del StageTask.performer
 
 
 def run_chain(workspace: Workspace, configuration: Settings, names: list[str], reporter: Reporter) -> None:
@@ -73,16 +94,20 @@ def run_chain(workspace: Workspace, configuration: Settings, names: list[str], r
     Raises:
         Exception: what the first stage to fail raised; the stages before it stay published.
     """
-    text = json.dumps(configuration.model_dump(mode="json"), sort_keys=True)
-    tasks = [StageTask(workspace=str(workspace.folder), stage=name, configuration=text) for name in names]
-    luigi.configuration.get_config().set("core", "no_configure_logging", "true")
-    StageTask.reporter = reporter
-    StageTask.errors.clear()
-    try:
+    failed: list[Exception] = []
+
+    def perform(task: StageTask) -> None:
+        try:
+            execute(workspace, task.step(workspace), reporter)
+        except Exception as error:
+            failed.append(error)
+            raise
+
+    given = text(configuration)
+    tasks = [StageTask(workspace=str(workspace.folder), stage=name, configuration=given) for name in names]
+    with performed_by(perform):
         result = luigi.build(tasks, local_scheduler=True, workers=1, detailed_summary=True)
-    finally:
-        StageTask.reporter = Silent()
-    if error := StageTask.errors.get(str(workspace.folder)):
-        raise error
+    if failed:
+        raise failed[0]
     if not result.scheduling_succeeded or any(not task.complete() for task in tasks):
         raise StageError("The stages could not be scheduled.", "The log file has Luigi's reasons.")

@@ -201,7 +201,7 @@ class Workspace:
         )
         try:
             self.hashes.save()
-            _write(self.record_path, record)
+            write_json(self.record_path, record)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -296,7 +296,7 @@ class Workspace:
         )
         for path in partial.rglob("*"):
             _sync(path)
-        _write(partial / MANIFEST, manifest)
+        write_json(partial / MANIFEST, manifest)
         if published.exists():
             published.rename(old)
         partial.rename(published)
@@ -353,7 +353,7 @@ def _is_json(path: Path) -> bool:
     return True
 
 
-def _write(path: Path, model: BaseModel) -> None:
+def write_json(path: Path, model: BaseModel) -> None:
     """Writes a model's JSON in one step: readers see the old text or the new."""
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w", encoding="utf-8") as stream:

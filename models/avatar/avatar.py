@@ -1,6 +1,5 @@
 """The avatar: canonical Gaussians with the skeleton that moves them, on disk and in memory."""
 
-import zipfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from models.avatar.posing import PosedGaussians, pose_ellipsoids
 from models.body import Motion
+from models.body.motion import UNREADABLE
 from models.body.rotations import axis_angle_to_matrix
 from models.body.skinning import forward_kinematics
 from models.errors import InputError
@@ -127,12 +127,12 @@ class Avatar:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, *UNREADABLE) as error:
             raise InputError(f"{path}: cannot be read as an avatar ({error}).", advice) from error
         if str(arrays.pop("format", "")) != FORMAT:
             raise InputError(f"{path}: is not an avatar file.", advice)
-        version = int(arrays.pop("version", np.array(0)))
-        if version != VERSION:
+        version = arrays.pop("version", np.array(0))
+        if not np.array_equal(version, VERSION):
             raise InputError(
                 f"{path}: avatar of version {version}, this program reads version {VERSION}.",
                 "Run `optimize` again with this program, or use the program that wrote the file.",

@@ -1,5 +1,6 @@
 """The text of a BVH file, taken apart and checked."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from models.errors import InputError
 
 Array = NDArray[np.float64]
 
-LARGEST_FILE = 2**29  # bytes
+LARGEST_FILE = 2**27  # bytes: half an hour of a usual skeleton at 60 frames a second
 MOST_JOINTS = 2000
 NEXT_STEP = "Export it again as BVH, one skeleton with one ROOT, or give a motion.npz or an AMASS npz."
 
@@ -84,9 +85,11 @@ class _Parser:
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
+        head, *rest = re.split(r"^[ \t]*MOTION[ \t\r]*$", text, maxsplit=1, flags=re.MULTILINE)
         # Some programs put a brace on the line of the name.
-        self.lines = [line.split() for line in text.replace("{", "\n{\n").replace("}", "\n}\n").splitlines()]
-        self.lines = [words for words in self.lines if words]
+        lines = (line.split() for line in head.replace("{", "\n{\n").replace("}", "\n}\n").splitlines())
+        self.lines = [words for words in lines if words]
+        self.rows = [row for row in rest[0].splitlines() if row.strip()] if rest else None
         self.at = 0
         self.names: list[str] = []
         self.parents: list[int] = []
@@ -117,13 +120,11 @@ class _Parser:
         return Recording(tuple(self.names), tuple(self.parents), offsets, positions, rotations, fps)
 
     def _hierarchy(self) -> None:
-        """All joints, up to the line MOTION; `open` holds the joints whose brace is open, None for an end."""
+        """All joints; `open_joints` holds those whose brace is open, None for the end of a limb."""
         open_joints: list[int | None] = []
-        while True:
+        while self.at < len(self.lines):
             words = self._next("the hierarchy")
             match words:
-                case ["MOTION"]:
-                    break
                 case ["ROOT" | "JOINT" as kind, *name]:
                     self._joint(kind, " ".join(name), open_joints)
                     continue
@@ -145,10 +146,10 @@ class _Parser:
                     open_joints.pop()
                 case _:
                     raise self.refused(f"has '{' '.join(words)[:40]}' in the hierarchy")
+        if open_joints or (self.names and self.rows is None):
+            raise self.refused("is cut off in the hierarchy, or a closing brace or MOTION is missing")
         if not self.names:
             raise self.refused("has no ROOT")
-        if open_joints:
-            raise self.refused("is cut off, or a closing brace is missing before MOTION")
 
     def _joint(self, kind: str, name: str, open_joints: list[int | None]) -> None:
         parent = open_joints[-1] if open_joints else -1
@@ -178,23 +179,21 @@ class _Parser:
 
     def _motion(self) -> tuple[Array, float]:
         width = sum(map(len, self.channels))
-        match self._next("MOTION"), self._next("Frames"):
-            case ["Frames:", count], ["Frame", "Time:", time]:
+        head, rows = [row.split() for row in (self.rows or [])[:2]], (self.rows or [])[2:]
+        match head:
+            case [["Frames:", count], ["Frame", "Time:", time]]:
                 frames = self._numbers([count], 1, "Frames:")[0]
                 seconds = self._numbers([time], 1, "Frame Time:")[0]
-            case first, second:
-                raise self.refused(
-                    f"has '{' '.join(first + second)[:60]}' instead of 'Frames:' and 'Frame Time:'"
-                )
+            case _:
+                raise self.refused("is cut off, or lacks 'Frames:' and 'Frame Time:' after MOTION")
         if frames < 1 or frames != int(frames) or not 1e-6 < seconds <= 60:
             raise self.refused(f"has {frames:g} frames of {seconds:g} seconds")
-        rows = self.lines[self.at :]
-        words = [word for row in rows for word in row]
-        if width == 0 or len(words) != frames * width:
-            held = f"{len(words)} values in the {len(rows)} lines of its motion"
+        numbers = [self._numbers(row.split(), None, "the motion") for row in rows]
+        values = np.concatenate(numbers) if numbers else np.zeros(0)
+        if width == 0 or len(values) != frames * width:
+            held = f"{len(values)} values in the {len(rows)} lines of its motion"
             wanted = f"{int(frames)} frames of {width} channels"
             raise self.refused(f"has {held}, not {wanted}: cut off, or of a wrong channel count")
-        values = self._numbers(words, len(words), "the motion")
         return values.reshape(int(frames), width), 1 / seconds
 
     def _next(self, where: str) -> list[str]:
@@ -207,13 +206,13 @@ class _Parser:
         if self._next("a joint's name") != ["{"]:
             raise self.refused("lacks the opening brace of a joint")
 
-    def _numbers(self, words: list[str], count: int, where: str) -> Array:
+    def _numbers(self, words: list[str], count: int | None, where: str) -> Array:
         try:
             values = np.array(words, np.float64)
         except ValueError:
             bad = next(word for word in words if not _is_number(word))
             raise self.refused(f"has '{bad[:40]}' in {where}, which is no number") from None
-        if len(values) != count:
+        if count is not None and len(values) != count:
             raise self.refused(f"has {len(values)} numbers after {where}, expected {count}")
         if not np.isfinite(values).all():
             raise self.refused(f"has values in {where} that are not finite numbers")

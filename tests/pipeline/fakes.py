@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,9 @@ def work(work: Work) -> dict[str, Any]:
     """Writes one file that depends on the settings and on the files of the stages before."""
     name = work.output.name.split(".")[1]
     note("ran", name)
+    note("clip", f"{work.output.parent.name} {name}")
+    note("pid", f"{work.output.parent.name} {name} {os.getpid()}")
+    misfortune(work.output.parent.name, name)
     (work.output / "half").write_text("half a result")
     if os.environ.get("FAKE_FAIL") == name:
         raise {"input": InputError, "stage": StageError, "bug": ValueError}[os.environ["FAKE_KIND"]](
@@ -74,11 +78,42 @@ def work(work: Work) -> dict[str, Any]:
         note("hangs", name)
         time.sleep(60)
     (work.output / "half").unlink()
+    note("whole", f"{work.output.parent.name} {name}")
     text = [(folder / "result.txt").read_text() for folder in work.inputs.values()]
     (work.output / "result.txt").write_text(
         "".join([*text, f"{name} {work.settings.model_dump(mode='json')}\n"])
     )
     return {"files": {"result.txt": f"what {name} found"}}
+
+
+def misfortune(clip: str, name: str) -> None:
+    """What befalls one clip of several, by its workspace's name: FAKE_CLIPS is "NAME STAGE WHAT;..."."""
+    for text in filter(None, os.environ.get("FAKE_CLIPS", "").split(";")):
+        whom, where, what, *more = text.split()
+        if (clip, name) != (whom, where):
+            continue
+        if what == "fails":
+            raise StageError(f"{clip} is no good")
+        if what == "fails-once" and notes().count(f"clip {clip} {name}\n") == 1:
+            raise StageError(f"{clip} has a bad day")
+        if what == "kills":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what == "awaits":
+            await_note(f"clip {more[0]} {more[1]}\n")
+        note("past", f"{clip} {name}")
+
+
+def await_note(text: str) -> None:
+    for _ in range(1200):
+        if text in notes():
+            return
+        time.sleep(0.05)
+    raise StageError(f"{text!r} never came")
+
+
+def notes() -> str:
+    path = Path(os.environ["FAKE_NOTES"])
+    return path.read_text("utf-8") if path.exists() else ""
 
 
 def optimize(work: Work) -> None:
@@ -89,6 +124,7 @@ def optimize(work: Work) -> None:
     for step in range(first, work.settings.steps):
         checkpoint.write_text(str(step + 1))
         work.progress(step + 1, work.settings.steps)
+    time.sleep(float(os.environ.get("FAKE_SLEEP", "0")))
 
 
 def note(what: str, value: str) -> None:
@@ -114,7 +150,7 @@ def masks_engine(settings: MasksSettings) -> str:
 def rendering_engine(settings: OptimizeSettings) -> str:
     if settings.device == "cuda":
         raise InputError("There is no CUDA device.", "Use --device cpu.")
-    return "numba"
+    return os.environ.get("FAKE_RENDERER", "numba")
 
 
 def row(name: str, needs: tuple[str, ...], settings: type[Settings]) -> Stage:
@@ -133,7 +169,8 @@ FAKES = (
 )
 
 
-if __name__ == "__main__":
+if __name__ in ("__main__", "__mp_main__"):  # the latter in worker processes of a batch
     stages.STAGES = FAKES
     config.PRESETS = PRESETS
+if __name__ == "__main__":
     main()

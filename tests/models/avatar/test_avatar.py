@@ -174,6 +174,8 @@ def _damaged(path: Path, avatar: Avatar, **changes: np.ndarray) -> Path:
     [
         ({"format": np.array("something else")}, "not an avatar"),
         ({"version": np.array(99)}, "version 99"),
+        ({"version": np.array([1, 1])}, "version"),
+        ({"version": np.array("one")}, "version"),
         ({"means": np.zeros((4, 3))}, "shape"),
         ({"colors": np.full((1500, 3), np.nan)}, "colors"),
         ({"parents": np.zeros(24, int)}, "tree"),
