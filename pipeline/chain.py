@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 import stages
 from models import gpu, weights
-from models.errors import InputError
+from models.errors import InputError, StageError
 from pipeline import config
 from pipeline.hashing import Hashes, data_hash
+from pipeline.logs import facts
 from pipeline.workspace import Damaged, Manifest, Workspace, listed, now
 from stages.base import Progress, Settings, Stage, Work
 
@@ -136,10 +137,10 @@ class State:
         return self.name == "done"
 
 
-def state(workspace: Workspace, step: Step) -> State:
-    """Compares what is published with what the configuration asks for."""
+def state(workspace: Workspace, step: Step, verify: bool = False) -> State:
+    """Compares what is published with what the configuration asks for; `verify` as of Workspace.manifest."""
     try:
-        manifest = workspace.manifest(step.stage.name)
+        manifest = workspace.manifest(step.stage.name, verify)
     except FileNotFoundError:
         return State(step, "missing")
     except Damaged as damage:
@@ -232,14 +233,16 @@ def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
         Exception: what else the stage raised.
     """
     name = step.stage.name
-    log.info("%s: started (%s)", name, step.engine)
+    about = {"stage": name, "engine": step.engine, "fingerprint": step.fingerprint}
+    log.info("%s: started", name, extra=facts(event="started", **about))
     reporter.started(step)
     _forget_peak_memory()
     gpu.forget_peak_memory()
     start = perf_counter()
+    _check_inputs(workspace, step)
     with _gpu_released(), workspace.staging(name, step.fingerprint) as (partial, scratch):
         if any(scratch.iterdir()):
-            log.info("%s: goes on from the checkpoint of a run that was stopped", name)
+            log.info("%s: finds the checkpoint of a run that was stopped", name)
         summary = step.stage.run(
             Work(
                 inputs={need: workspace.stage_folder(need) for need in step.stage.needs},
@@ -268,12 +271,26 @@ def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
             outputs=listed(partial),
         )
         workspace.publish(manifest)
-    log.info("%s: done in %.1f s, %d bytes at most", name, manifest.seconds, manifest.peak_memory)
+    spent = {"seconds": manifest.seconds, "peak_memory": manifest.peak_memory}
+    log.info("%s: done", name, extra=facts(event="done", **about, **spent, summary=manifest.summary))
     reporter.finished(step, manifest)
+
+
+def _check_inputs(workspace: Workspace, step: Step) -> None:
+    """Raises StageError where a file that the step reads is not what its stage wrote."""
+    for need in step.stage.needs:
+        try:
+            workspace.manifest(need, verify=True)
+        except (Damaged, FileNotFoundError) as damage:
+            workspace.forget(need)
+            raise StageError(
+                f"{workspace.folder} is damaged: {damage}.", f"Run again; {need} is done anew then."
+            ) from damage
 
 
 def _progress(reporter: Reporter, step: Step) -> Progress:
     def told(done: int, total: int, note: str = "") -> None:
+        log.debug("%s: %d of %d %s", step.stage.name, done, total, note)
         reporter.progress(step, done, total, note)
 
     return told

@@ -23,7 +23,7 @@ def finished(workspace: Workspace, names: Iterable[str]) -> dict[str, Path]:
     manifests = {}
     for name in names:
         try:
-            manifests[name] = workspace.manifest(name)
+            manifests[name] = workspace.manifest(name, verify=True)
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"{workspace.folder} has not finished: {name} is missing.", advice) from None
         except Damaged as damage:

@@ -14,6 +14,7 @@ _SETTLED_NS = 2_000_000_000
 # More than a folder of pictures ever has: one file for every frame of a video.
 _MOST_FILES = 100_000
 _MOST_BYTES = 100 * 2**30
+_SEAL = "seal"
 
 
 def file_hash(path: Path) -> str:
@@ -26,6 +27,19 @@ def data_hash(data: Any) -> str:
     """SHA-256 of JSON-able data, the same whatever the order of its keys."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(data: dict[str, Any]) -> dict[str, Any]:
+    """The same JSON-able data with its own hash as `seal`, which shows any later change."""
+    return {**data, _SEAL: data_hash(data)}
+
+
+def unsealed(data: Any) -> dict[str, Any]:
+    """What `sealed` was given; raises ValueError where that is not what it was."""
+    rest = {name: value for name, value in data.items() if name != _SEAL} if isinstance(data, dict) else {}
+    if not rest or data.get(_SEAL) != data_hash(rest):
+        raise ValueError("the seal does not fit")
+    return rest
 
 
 def _files(folder: Path, key: str) -> list[Path]:
@@ -55,9 +69,8 @@ class Hashes:
         self._store = store
         self._known: dict[str, list[Any]] = {}
         try:
-            known = json.loads(store.read_text("utf-8"))
-            self._known = known if isinstance(known, dict) else {}
-        except (OSError, ValueError):
+            self._known = unsealed(json.loads(store.read_text("utf-8")))
+        except (OSError, ValueError, RecursionError):
             pass
 
     def of(self, path: Path, key: str) -> str:
@@ -84,7 +97,7 @@ class Hashes:
     def _of_file(self, path: Path) -> str:
         status = path.stat()
         known = self._known.get(str(path))
-        if isinstance(known, list) and known[:2] == [status.st_size, status.st_mtime_ns]:
+        if known and known[:2] == [status.st_size, status.st_mtime_ns]:
             return str(known[2])
         content = file_hash(path)
         if time.time_ns() - status.st_mtime_ns > _SETTLED_NS:
@@ -93,4 +106,4 @@ class Hashes:
 
     def save(self) -> None:
         """Writes what is known now, for the next run."""
-        self._store.write_text(json.dumps(self._known), "utf-8")
+        self._store.write_text(json.dumps(sealed(self._known)), "utf-8")

@@ -1,5 +1,6 @@
 """One run at a time in a workspace."""
 
+import errno
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ from models.errors import InputError
 
 _ATTEMPTS = 5  # `holder` takes a shared lock for an instant; that must not refuse a run
 _PAUSE = 0.05
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _ADVICE = "Wait until it has ended, or stop it, or give another --workspace."
 
 
@@ -32,6 +34,7 @@ class Lock:
 
     Raises:
         InUse: on entering, when another process holds it.
+        InputError: on entering, when the file system has no locks.
         OSError: on entering, when the file cannot be written.
     """
 
@@ -43,7 +46,7 @@ class Lock:
     def __enter__(self) -> Self:
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            if not _attempt(self._descriptor):
+            if not self._attempt():
                 raise InUse(
                     f"{self._path.parent} is in use by {_describe(_read(self._path))}.",
                     self._advice,
@@ -60,6 +63,22 @@ class Lock:
             os.close(self._descriptor)
             raise
         return self
+
+    def _attempt(self) -> bool:
+        for _ in range(_ATTEMPTS):
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                time.sleep(_PAUSE)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                raise InputError(
+                    f"The file system of {self._path.parent} has no locks: {error.strerror}.",
+                    "Use one that has, such as a local disk or NFS 4.",
+                ) from error
+        return False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -78,6 +97,8 @@ def holder(path: Path) -> dict[str, Any] | None:
         return None
     except BlockingIOError:
         return _read(path)
+    except OSError:  # a file system without locks, where no run gets its own
+        return None
     finally:
         os.close(descriptor)
 
@@ -85,16 +106,6 @@ def holder(path: Path) -> dict[str, Any] | None:
 def was_held(path: Path) -> bool:
     """Whether a file is a lock of this module's: it still says who held it last."""
     return path.is_file() and {"pid", "host", "started"} <= _read(path).keys()
-
-
-def _attempt(descriptor: int) -> bool:
-    for _ in range(_ATTEMPTS):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            time.sleep(_PAUSE)
-    return False
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import stages
 from models.errors import HsplatError, InputError, StageError
 from pipeline.chain import Reporter, downstream, plan, state
 from pipeline.config import closest
-from pipeline.logs import log_circumstances, logging_to
+from pipeline.logs import facts, log_circumstances, logging_to
 from pipeline.workspace import Workspace
 from stages.base import Settings
 
@@ -58,11 +58,14 @@ def run_clip(
             workspace.save_record(video, configuration.model_dump(mode="json"))
             for name in anew:
                 workspace.invalidate(name)
-            states = [state(workspace, step) for step in steps if step.stage.name in names]
+            states = [state(workspace, step, verify=True) for step in steps if step.stage.name in names]
             for each in states:
-                log.info("%s: %s %s", each.step.stage.name, each.name, each.reason)
+                found = {"stage": each.step.stage.name, "state": each.name, "reason": each.reason}
+                log.info("%(stage)s: %(state)s", found, extra=facts(event="found", **found))
                 if each.done:
                     workspace.tidy(each.step.stage.name)
+                if each.name == "damaged":
+                    workspace.forget(each.step.stage.name)  # for who looks at size and time only
             reporter.planned(states)
             if not all(each.done for each in states):
                 from pipeline.tasks import run_chain  # Luigi takes its time to load; often there is no work

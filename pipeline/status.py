@@ -13,7 +13,7 @@ def describe(workspace: Workspace) -> dict[str, Any]:
     Raises:
         InputError: it is not a workspace.
     """
-    stages = [_stage(state(workspace, step)) for step in recorded(workspace)]
+    stages = [_stage(state(workspace, step, verify=True)) for step in recorded(workspace)]
     return {
         "workspace": str(workspace.folder),
         "video": str(workspace.record().video),

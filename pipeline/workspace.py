@@ -5,18 +5,18 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import from_json
 
 import stages
 from models.errors import HsplatError, InputError, StageError
-from pipeline.hashing import Hashes, file_hash
+from pipeline.hashing import Hashes, file_hash, sealed, unsealed
 from pipeline.lock import Lock, holder, was_held
 from pipeline.paths import absolute
 
@@ -145,16 +145,19 @@ class Workspace:
             self.record()
             return lock.is_file()
         except Damaged:
-            if _is_json(self.record_path):
-                return False  # whole, but another program's
+            if _is_json_of_others(self.record_path):
+                return False
         except FileNotFoundError:
-            if lock.is_file() and lock.stat().st_size == 0:
-                return self._ended_at_once()
+            if self._ended_at_once():
+                return True
         return was_held(lock) and self.logs.is_dir()
 
     def _ended_at_once(self) -> bool:
-        """Whether there is nothing but what a run makes before it can write, as on a full disk."""
-        return {*self.folder.iterdir()} == {self.folder / "lock", self.logs} and not any(self.logs.iterdir())
+        """Whether there is nothing but what a run makes before it can write: killed, or on a full disk."""
+        lock = self.folder / "lock"
+        if not {*self.folder.iterdir()} <= {lock, self.logs} or not self.logs.is_dir():
+            return False
+        return not any(self.logs.iterdir()) and not (lock.is_file() and lock.stat().st_size)
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(
@@ -184,7 +187,7 @@ class Workspace:
 
     def record(self) -> Record:
         """Raises FileNotFoundError where there is none, Damaged where it cannot be read."""
-        return _read(self.record_path, Record)
+        return read_json(self.record_path, Record)
 
     def save_record(self, video: Path, configuration: dict[str, Any]) -> None:
         """Notes whose workspace this is and what the present run was asked for."""
@@ -211,23 +214,33 @@ class Workspace:
             old.unlink(missing_ok=True)
         return self.logs / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
 
-    def manifest(self, stage: str) -> Manifest:
+    def manifest(self, stage: str, verify: bool = False) -> Manifest:
         """The manifest of a published stage.
+
+        Args:
+            stage: its name.
+            verify: read every file and compare its content, and not its size and time alone, which stay as
+                they are when a disk errs.
 
         Raises:
             FileNotFoundError: the stage is not published.
             Damaged: the manifest cannot be read, or the files are not those that it lists.
         """
         folder = self.stage_folder(stage)
-        manifest = _read(folder / MANIFEST, Manifest)
+        manifest = read_json(folder / MANIFEST, Manifest)
         for name, output in manifest.outputs.items():
-            if fault := _fault(folder / name, output):
+            if fault := _fault(folder / name, output, verify):
                 raise Damaged(f"{stage}/{name} {fault}")
         return manifest
 
+    def forget(self, stage: str) -> None:
+        """Makes a stage count as not done; its files stay until new ones take their place."""
+        with suppress(NotADirectoryError, IsADirectoryError):  # which no look at it takes for a manifest
+            (self.stage_folder(stage) / MANIFEST).unlink(missing_ok=True)
+
     def invalidate(self, stage: str) -> None:
-        """Forgets a stage's result and checkpoints; its files stay until new ones take their place."""
-        (self.stage_folder(stage) / MANIFEST).unlink(missing_ok=True)
+        """Forgets a stage's result and checkpoints."""
+        self.forget(stage)
         self.tidy(stage)
 
     def tidy(self, stage: str) -> None:
@@ -321,43 +334,52 @@ def _output(path: Path) -> Output:
     return Output(size=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=file_hash(path))
 
 
-def _fault(path: Path, output: Output) -> str | None:
+def _fault(path: Path, output: Output, verify: bool) -> str | None:
     """How a file differs from what was published; one that was only copied or touched does not."""
     try:
         stat = path.stat()
+        if stat.st_size != output.size:
+            return f"has {stat.st_size} bytes instead of {output.size}"
+        if (verify or stat.st_mtime_ns != output.mtime_ns) and file_hash(path) != output.sha256:
+            return "was changed"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    if stat.st_size != output.size:
-        return f"has {stat.st_size} bytes instead of {output.size}"
-    if stat.st_mtime_ns != output.mtime_ns and file_hash(path) != output.sha256:
-        return "was changed"
     return None
 
 
-def _read(path: Path, model: type[Model]) -> Model:
+def read_json(path: Path, model: type[Model]) -> Model:
+    """What `write_json` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        Damaged: it cannot be read, or is not as it was written.
+    """
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate(unsealed(from_json(path.read_bytes())))
     except FileNotFoundError:
         raise
     except OSError as error:
         raise Damaged(f"{path.name} cannot be read: {error.strerror}") from error
-    except ValidationError as error:
+    except ValueError as error:  # ValidationError is one, too
         raise Damaged(f"{path.name} is damaged") from error
 
 
-def _is_json(path: Path) -> bool:
+def _is_json_of_others(path: Path) -> bool:
+    """Whether a file is whole JSON of another program, and not a record of ours with an error in it."""
     try:
-        from_json(path.read_bytes())
+        content = from_json(path.read_bytes())
     except (OSError, ValueError):
         return False
-    return True
+    missing = Record.model_fields.keys() - (content.keys() if isinstance(content, dict) else set())
+    return len(missing) > 1
 
 
 def write_json(path: Path, model: BaseModel) -> None:
-    """Writes a model's JSON in one step: readers see the old text or the new."""
+    """Writes a model's JSON, sealed, in one step: readers see the old text or the new."""
+    content = sealed(from_json(model.model_dump_json()))
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(model.model_dump(mode="json"), indent=2, ensure_ascii=False))
+        stream.write(json.dumps(content, indent=2, ensure_ascii=False))
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(path)

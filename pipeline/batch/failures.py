@@ -3,10 +3,10 @@
 import socket
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from models.errors import HsplatError
-from pipeline.workspace import Workspace, now, write_json
+from pipeline.workspace import Damaged, Workspace, now, read_json, write_json
 
 NAME = "failure.json"
 
@@ -60,8 +60,8 @@ def content(folder: Path) -> str:
 def read(folder: Path) -> Failure | None:
     """The failure noted in a workspace; None where there is none that can be read."""
     try:
-        return Failure.model_validate_json(content(folder))
-    except ValidationError:
+        return read_json(path_of(folder), Failure)
+    except (Damaged, OSError):
         return None
 
 

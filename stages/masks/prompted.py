@@ -1,6 +1,7 @@
 """The engine "sam": Segment Anything, asked with what stage detect found, its masks chosen over the clip."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.body.motion import UNREADABLE
 from models.devices import Batches, choose_device
 from models.people import Landmarks
 from models.segmentation.choice import Candidates, Query, Settled, settle
@@ -20,6 +22,8 @@ from stages.base import Progress, Work
 from stages.frames import Frames
 from stages.masks import MasksSettings
 from stages.masks.drawing import Drawing, Mask, Subject, nobody
+
+log = logging.getLogger(__name__)
 
 Queries = Mapping[int, Query]  # by frame, where the subject is seen
 
@@ -120,7 +124,15 @@ class _Memory:
         return self._folder / f"{index:06d}.npz"
 
     def __contains__(self, index: int) -> bool:
-        return self._path(index).exists()
+        """Whether all of it is there as it was written; a zip file's parts have checksums."""
+        try:
+            self.embedding(index), self.candidates(index)
+        except FileNotFoundError:
+            return False
+        except UNREADABLE as error:
+            log.warning("what the network said of frame %d is damaged (%s); asking again", index, error)
+            return False
+        return True
 
     def add(self, index: int, embedding: Tensor, found: Candidates) -> None:
         partial = self._path(index).with_suffix(".partial")

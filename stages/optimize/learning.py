@@ -1,6 +1,9 @@
 """What stage optimize does once it runs: reads the evidence, learns, writes."""
 
+import hashlib
+import io
 import json
+import logging
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,7 +25,10 @@ from stages.images import numbered, read_grey
 from stages.masks import Subject
 from stages.optimize import OptimizeSettings
 
+log = logging.getLogger(__name__)
+
 CHECKPOINT = "checkpoint.pt"
+_DIGEST = hashlib.sha256().digest_size
 
 
 def learn(work: Work) -> dict[str, Any]:
@@ -55,28 +61,42 @@ def learn(work: Work) -> dict[str, Any]:
 
 
 class CheckpointFile:
-    """The state of an unfinished optimisation, in one file that is always whole."""
+    """The state of an unfinished optimisation, in one file: its SHA-256, then what torch wrote.
+
+    torch does not notice changed numbers in its own files.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def load(self) -> dict[str, Any] | None:
-        """The state saved last; None if there is none that can be read: the work then starts anew."""
+        """The state saved last; None if there is none that is as it was saved: the work then starts anew."""
         try:
-            state = torch.load(self.path, weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError):
+            content = self.path.read_bytes()
+            digest, state = content[:_DIGEST], content[_DIGEST:]
+            if hashlib.sha256(state).digest() != digest:
+                log.warning("the checkpoint is damaged; starting anew")
+                return None
+            loaded = torch.load(io.BytesIO(state), weights_only=True)
+        except FileNotFoundError:
             return None
-        return state if isinstance(state, dict) else None
+        except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            log.warning("the checkpoint cannot be read (%s); starting anew", error)
+            return None
+        return loaded if isinstance(loaded, dict) else None
 
     def save(self, state: dict[str, Any]) -> None:
         """Replaces the saved state in one step.
 
         Raises:
-            OSError: it cannot be written. torch, left to open the file itself, would not say why.
+            OSError: it cannot be written.
         """
+        content = io.BytesIO()
+        torch.save(state, content)
         beside = self.path.with_suffix(".part")
         with beside.open("wb") as file:
-            torch.save(state, file)
+            file.write(hashlib.sha256(content.getbuffer()).digest())
+            file.write(content.getbuffer())
         beside.replace(self.path)
 
 

@@ -79,7 +79,7 @@ def test_a_killed_optimisation_resumes_to_the_same_bits(
     ended = call("run", CLIP, "--workspace", half_done, *options)
     assert ended.status == 0
     assert steps[0] > 100, "it began anew"
-    assert "optimize: goes on from the checkpoint" in "".join(
+    assert "optimize: finds the checkpoint" in "".join(
         log.read_text() for log in (half_done / "logs").iterdir()
     )
     for name in ("avatar.npz", "motion.npz"):

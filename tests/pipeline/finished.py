@@ -1,11 +1,10 @@
 """A workspace as a finished run would have left it, of stages' folders that a test made."""
 
-import json
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from pipeline.workspace import Manifest, Workspace, listed
+from pipeline.workspace import Manifest, Record, Workspace, listed, now, write_json
 
 MADE_OF = {"frames": (), "poses": ("frames",), "masks": ("frames",), "optimize": ("frames", "poses", "masks")}
 
@@ -29,14 +28,14 @@ def finished_workspace(place: Workspace, folders: Mapping[str, Path], names: Col
             summary={},
             outputs=listed(folder),
         )
-        (folder / "manifest.json").write_text(manifest.model_dump_json())
-    video = str(place.folder / "clip.mp4")
-    record = {
-        "format": 1,
-        "video": video,
-        "video_sha256": "",
-        "created": "",
-        "configuration": {"frames": {"video": video}},
-    }
-    place.record_path.write_text(json.dumps(record))
+        write_json(folder / "manifest.json", manifest)
+    video = place.folder / "clip.mp4"
+    record = Record(
+        format=1,
+        video=video,
+        video_sha256="",
+        created=now(),
+        configuration={"frames": {"video": str(video)}},
+    )
+    write_json(place.record_path, record)
     return place

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipeline import evaluation
 from pipeline.__main__ import main
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, write_json
 from stages.evaluate import NEEDS
 from tests.pipeline.finished import finished_workspace
 from tests.stages.evaluate.conftest import (  # noqa: F401
@@ -119,8 +119,8 @@ def test_a_workspace_that_has_not_finished(
 
 
 def _renew(place: Workspace, stage: str) -> None:
-    path = place.stage_folder(stage) / "manifest.json"
-    path.write_text(path.read_text().replace(f'"print of {stage}"', '"another print"'))
+    manifest = place.manifest(stage).model_copy(update={"fingerprint": "another print"})
+    write_json(place.stage_folder(stage) / "manifest.json", manifest)
 
 
 def test_a_truth_that_is_none(

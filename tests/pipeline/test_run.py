@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,11 @@ def folder(tmp_path: Path) -> Path:
 
 def results(folder: Path) -> dict[str, str]:
     return {path.parent.name: path.read_text() for path in folder.glob("*/result.txt")}
+
+
+def log_lines(folder: Path) -> list[dict[str, Any]]:
+    (log,) = (folder / "logs").iterdir()
+    return [json.loads(line) for line in log.read_text("utf-8").splitlines()]
 
 
 def test_a_second_identical_run_does_nothing(call: Call, video: Path, ran: Ran, folder: Path) -> None:
@@ -427,19 +433,39 @@ def test_a_wrong_option_is_a_wrong_call(call: Call, video: Path) -> None:
 
 def test_the_log_has_versions_machine_settings_and_times(call: Call, video: Path, folder: Path) -> None:
     call("run", video)
-    log = next((folder / "logs").iterdir()).read_text()
-    assert all(
-        text in log
-        for text in (
-            "python 3.",
-            "torch ",
-            "cores",
-            "configuration {",
-            "optimize: missing",
-            "optimize: done in ",
-        )
-    )
-    assert "StageTask" in log  # Luigi's own words go here and not to the console
+    lines = log_lines(folder)
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    said = {line["message"]: line for line in lines}
+    assert said["call"]["call"][1:] == ["run", str(video)]
+    assert said["machine"]["cores"] > 0
+    assert {"python", "torch"} <= said["versions"]["versions"].keys()
+    assert said["configuration"]["configuration"]["optimize"]["steps"] == 5
+    assert said["optimize: missing"]["state"] == "missing"
+    assert said["optimize: done"]["seconds"] >= 0
+    assert said["optimize: done"]["stage"] == "optimize"
+    assert any("StageTask" in line["message"] for line in lines)  # and Luigi says nothing on the console
+
+
+def test_debug_logs_more_but_not_other_libraries_noise(call: Call, video: Path, folder: Path) -> None:
+    call("run", video, "--debug")
+    debug = [line for line in log_lines(folder) if line["level"] == "DEBUG"]
+    assert "optimize: 5 of 5 " in [line["message"] for line in debug]
+    assert {line["logger"].partition(".")[0] for line in debug} <= {"pipeline", "luigi", "luigi-interface"}
+
+
+def test_a_traceback_is_one_line_and_credentials_stay_out(
+    call: Call, video: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", "tell-tale-token")
+    monkeypatch.setenv("FAKE_FAIL", "poses")
+    monkeypatch.setenv("FAKE_KIND", "bug")
+    title = "export.title=see http://anna:tell-tale-password@host/page"
+    assert call("run", video, "--set", title) == 1
+    failure = next(line for line in log_lines(folder) if line["message"] == "failed")
+    assert failure["traceback"].endswith("ValueError: poses cannot do it")
+    text = next((folder / "logs").iterdir()).read_text()
+    assert "http://***@host/page" in text
+    assert "tell-tale" not in text
 
 
 def test_the_console_stays_quiet_about_luigi(
