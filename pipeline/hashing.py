@@ -1,5 +1,6 @@
 """Hashes of files by content, remembered from run to run."""
 
+import contextlib
 import hashlib
 import json
 import stat
@@ -68,10 +69,8 @@ class Hashes:
     def __init__(self, store: Path) -> None:
         self._store = store
         self._known: dict[str, list[Any]] = {}
-        try:
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             self._known = unsealed(json.loads(store.read_text("utf-8")))
-        except (OSError, ValueError, RecursionError):
-            pass
 
     def of(self, path: Path, key: str) -> str:
         """The hash of a file, or of the files directly in a folder, with their names.

@@ -1,6 +1,8 @@
 """From a clip to an avatar: small, but all of it."""
 
 import json
+import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +13,22 @@ import pytest
 from pipeline.__main__ import main
 from tests.e2e.conftest import CLIP, FRAMES, OPTIONS, Ended, Start
 
+SOMEBODY, SECRET = "telltale-somebody", "telltale-token"
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished workspace, in a place with a space and an umlaut."""
-    folder = tmp_path_factory.mktemp("Mein Ordner ä") / "clip.hsplat"
+    """A finished workspace, in a place with a space and an umlaut, in the home of somebody with secrets."""
+    home = tmp_path_factory.mktemp("home") / SOMEBODY
+    folder = home / "Mein Ordner ä" / "clip.hsplat"
+    folder.parent.mkdir(parents=True)
+    video = shutil.copy(CLIP, folder.parent / "clip.mp4")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr("sys.argv", ["hsplat-pipeline", "run", str(CLIP), "--workspace", str(folder), *OPTIONS])
+        patch.setenv("HOME", str(home))
+        patch.setenv("SERVICE_TOKEN", SECRET)
+        patch.setattr(
+            "sys.argv", ["hsplat-pipeline", "run", str(video), "--workspace", str(folder), *OPTIONS]
+        )
         main()
     assert end.value.code in (None, 0)
     return folder
@@ -38,6 +49,27 @@ def test_a_second_run_does_nothing(folder: Path, start: Start) -> None:
     assert err == "up to date: frames, detect, poses, masks, depth, optimize, export\n"
     assert "report.html" in out
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def holds(path: Path, word: str) -> bool:
+    """Whether a file holds a word, plain or in UTF-16, in itself or in the parts of an archive."""
+    contents = [path.read_bytes()]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            contents += [archive.read(name) for name in archive.namelist()]
+    return any(
+        word.encode(coding) in content
+        for content in contents
+        for coding in ("utf-8", "utf-16-le", "utf-32-le")
+    )
+
+
+def test_what_is_given_away_tells_nothing_of_its_maker(folder: Path) -> None:
+    given = [path for path in (folder / "export").iterdir() if path.name != "manifest.json"]
+    assert {"report.html", "viewer.html", "metrics.json", "avatar.npz"} <= {path.name for path in given}
+    assert not [path.name for path in given if holds(path, SOMEBODY)]
+    assert not [path for path in folder.rglob("*") if path.is_file() and holds(path, SECRET)]
+    assert holds(min((folder / "logs").iterdir()), SOMEBODY)  # which stays at home
 
 
 def test_the_motion_is_whole(folder: Path) -> None:

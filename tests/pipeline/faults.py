@@ -54,17 +54,19 @@ class _Saboteur:
         sys.addaudithook(self._told)
 
     def _told(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _EVENTS and self._is_in_folder(arguments):
+        if event in _EVENTS and self._is_in_folder(event, arguments):
             writes = event in _CHANGING or (event == "open" and bool((arguments[2] or 0) & _WRITING))
             self._happen(writes, event in _FREEING)
 
-    def _is_in_folder(self, arguments: tuple[Any, ...]) -> bool:
+    def _is_in_folder(self, event: str, arguments: tuple[Any, ...]) -> bool:
         path = arguments[0]
         if isinstance(path, int):
             return False
         name = os.fsdecode(path) if path is not None else ""
-        beside = isinstance(arguments[-1], int) and arguments[-1] > 2  # below an open folder, as rmtree does it
-        return name.startswith(self._folder) or (beside and not os.path.isabs(name))
+        relative = (
+            isinstance(arguments[-1], int) and arguments[-1] > 2
+        )  # to an open folder, as rmtree does it
+        return name.startswith(self._folder) or (relative and not name.startswith("/"))
 
     def _synced(self, descriptor: int) -> None:
         self._happen(writes=True, frees=False)
@@ -95,7 +97,7 @@ def call(arguments: list[str], folder: Path, fault: Fault | None = None, largest
         fault: what befalls it, if anything.
         largest: bytes that a file may have, if that is limited.
     """
-    said = [folder.parent / f"{folder.name}.{name}" for name in ("out", "err", "count")]
+    said = [folder.parent / f"said.{name}" for name in ("out", "err", "count")]
     child = os.fork()
     if not child:
         status = 99

@@ -1,4 +1,4 @@
-"""Faults at every moment of a run, and damage to every kind of file: nothing is lost, nothing is silently wrong."""
+"""Faults at every moment of a run, and damage to every file: nothing is lost or silently wrong."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def results(folder: Path) -> dict[str, str]:
 
 
 def check_end(ended: Ended, kind: str) -> None:
-    """One clear message and the status that belongs to it; a fault after the last stage may be of no account."""
+    """One clear message and the status that belongs to it; a refusal may come too late to matter."""
     expected = {"SIGKILL": {-9}, "SIGTERM": {143}, "SIGINT": {130}}.get(kind, {0, 1, 2})
     assert ended.status in expected, (kind, ended)
     assert "Traceback" not in ended.err, ended.err
@@ -123,11 +123,23 @@ def cut(path: Path, dice: random.Random) -> None:
     os.truncate(path, dice.randrange(path.stat().st_size))
 
 
-FILES = ("workspace.json", "lock", "hashes.json", "masks/manifest.json", "masks/result.txt", "frames/result.txt")
+FILES = (
+    "workspace.json",
+    "lock",
+    "hashes.json",
+    "masks/manifest.json",
+    "masks/result.txt",
+    "frames/result.txt",
+)
 
 
 def check_damage(
-    call: Call, video: Path, capsys: pytest.CaptureFixture[str], name: str, harm: Callable[..., None], times: int
+    call: Call,
+    video: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    harm: Callable[..., None],
+    times: int,
 ) -> None:
     folder, dice = video.parent / "clip.hsplat", random.Random(name)
     if not folder.exists():

@@ -139,6 +139,22 @@ def test_checkpoints_replace_each_other_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
 
 
+def test_any_damage_to_a_checkpoint_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = CheckpointFile(tmp_path / "state.pt")
+    file.save({"value": 1, "tensor": torch.arange(100.0)})
+    whole, dice = file.path.read_bytes(), np.random.default_rng(0)
+    for place in dice.integers(len(whole), size=200):
+        content = bytearray(whole)
+        content[place] ^= 1 << int(dice.integers(8))
+        file.path.write_bytes(content)
+        assert file.load() is None
+        file.path.write_bytes(whole[:place])
+        assert file.load() is None
+    assert "the checkpoint is damaged; starting anew" in caplog.text
+    file.path.write_bytes(whole)
+    assert file.load() is not None
+
+
 @pytest.mark.parametrize("numbers", [1, 10**6])
 def test_a_full_disk_keeps_its_name_when_a_checkpoint_is_written(tmp_path: Path, numbers: int) -> None:
     (tmp_path / "state.part").symlink_to("/dev/full")

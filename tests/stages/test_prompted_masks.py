@@ -20,6 +20,7 @@ from models.segmentation.prompts import Prompt
 from models.segmentation.views import View
 from stages.base import Work
 from stages.masks import STAGE, MasksSettings, choose_engine, prompted
+from stages.masks.prompted import _Memory
 from tests.made_up_weights import install
 from tests.models.segmentation.scenes import clip, iou
 from tests.models.segmentation.tiny import save_tiny, tiny_network
@@ -138,6 +139,27 @@ def test_other_people_get_negative_points_where_they_reach_into_the_box(
     last = known.prompts[COUNT - 1]
     np.testing.assert_allclose(last.points[~last.on_subject], [[200, 90], [200, 74]])
     assert last.on_subject.sum() == len(JOINTS)
+
+
+def test_what_the_network_said_is_kept_and_damage_noticed(tmp_path: Path) -> None:
+    memory, dice = _Memory(tmp_path), np.random.default_rng(0)
+    assert 3 not in memory
+    found = Candidates(dice.normal(size=(3, 8, 8)).astype(np.float16).astype(np.float32), np.arange(3.0))
+    memory.add(3, torch.arange(24.0), found)
+    assert 3 in memory
+    np.testing.assert_array_equal(memory.candidates(3).logits, found.logits)
+    path = tmp_path / "000003.npz"
+    whole = path.read_bytes()
+    for place in dice.integers(len(whole), size=100):
+        path.write_bytes(whole[:place])
+        assert 3 not in memory
+        content = bytearray(whole)
+        content[place] ^= 1 << int(dice.integers(8))
+        path.write_bytes(content)
+        if 3 in memory:  # the archive's own dates and the like have no checksum
+            assert torch.equal(memory.embedding(3), torch.arange(24.0))
+            np.testing.assert_array_equal(memory.candidates(3).logits, found.logits)
+            np.testing.assert_array_equal(memory.candidates(3).scores, found.scores)
 
 
 def test_a_stopped_run_goes_on(detected: dict[str, Path], known: KnownMasks, tmp_path: Path) -> None:
