@@ -38,6 +38,17 @@ class _Lines(logging.Formatter):
         return _CREDENTIALS.sub("***", json.dumps(line, ensure_ascii=False, default=str))
 
 
+class _File(logging.FileHandler):
+    """A log that the disk refuses is no reason to end a run."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line, if the file can be opened at all."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+
 def facts(**values: Any) -> dict[str, dict[str, Any]]:
     """The `extra` of a log call: JSON-able values that get keys of their own in the line."""
     return {"facts": values}
@@ -46,7 +57,7 @@ def facts(**values: Any) -> dict[str, dict[str, Any]]:
 @contextlib.contextmanager
 def logging_to(path: Path, debug: bool = False) -> Iterator[None]:
     """Sends this process's log and Python's warnings to a file for a while; the console stays quiet."""
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace", delay=True)
+    handler = _File(path, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(_Lines())
     root, talkative = logging.getLogger(), [logging.getLogger(name) for name in _TALKATIVE]
     levels = {logger: logger.level for logger in (root, *talkative)}

@@ -282,6 +282,8 @@ class Workspace:
                 f"{self.folder} cannot be written: {os.strerror(number or 0)}.",
                 "Make it writable, then run again.",
             )
+        if number == errno.EIO:
+            return f"The disk of {self.folder} fails: {os.strerror(number)}.", "Check it, then run again."
         return None
 
     def _disks_word(self) -> int | None:

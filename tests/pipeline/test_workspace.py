@@ -129,6 +129,7 @@ def test_a_copied_workspace_is_as_good(workspace: Workspace) -> None:
     [
         (OSError(errno.ENOSPC, "No space left on device"), "is full"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "is full"),
+        (OSError(errno.EIO, "Input/output error"), "fails: Input/output error"),
         (OSError(errno.EROFS, "Read-only file system"), "cannot be written: Read-only"),
         (PermissionError(errno.EACCES, "Permission denied"), "cannot be written: Permission"),
     ],
