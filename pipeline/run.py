@@ -119,6 +119,8 @@ def unforeseen(error: Exception, workspace: Workspace) -> StageError:
         return StageError(
             "The GPU's memory is exhausted.", "Close what else runs on it, or use --device cpu."
         )
+    if isinstance(error, OSError) and (refusal := workspace.refusal(error)):
+        return StageError(*refusal)
     text = str(error).strip().split("\n")[0]
     return StageError(
         f"An unforeseen error: {type(error).__name__}{': ' if text else ''}{text}",

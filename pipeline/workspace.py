@@ -266,13 +266,13 @@ class Workspace:
         except HsplatError:
             raise
         except Exception as error:
-            if refusal := self._refusal(error):
+            if refusal := self.refusal(error):
                 raise StageError(*refusal) from error
             raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def _refusal(self, error: Exception) -> tuple[str, str] | None:
+    def refusal(self, error: Exception) -> tuple[str, str] | None:
         """Problem and next step where an error is the disk's fault."""
         number = error.errno if isinstance(error, OSError) else self._disks_word()
         if number in _FULL:
