@@ -97,23 +97,27 @@ def call(arguments: list[str], folder: Path, fault: Fault | None = None, largest
         fault: what befalls it, if anything.
         largest: bytes that a file may have, if that is limited.
     """
-    said = [folder.parent / f"said.{name}" for name in ("out", "err", "count")]
+    ends = [os.pipe() for _ in range(3)]  # no limit on files applies to them; what is said fits into them
     child = os.fork()
     if not child:
         status = 99
         try:
-            status = _in_child(arguments, said, lambda: _Saboteur(folder, fault), largest)
+            status = _in_child(arguments, [end for _, end in ends], lambda: _Saboteur(folder, fault), largest)
         finally:
             os._exit(status)
+    said = [_read(*end) for end in ends]
     _, state = os.waitpid(child, 0)
-    out, err, count = (path.read_text("utf-8") if path.exists() else "" for path in said)
-    for path in said:
-        path.unlink(missing_ok=True)
-    return Ended(os.waitstatus_to_exitcode(state), out, err, int(count or 0))
+    return Ended(os.waitstatus_to_exitcode(state), said[0], said[1], int(said[2] or 0))
+
+
+def _read(ours: int, childs: int) -> str:
+    os.close(childs)
+    with os.fdopen(ours, encoding="utf-8") as stream:
+        return stream.read()
 
 
 def _in_child(
-    arguments: list[str], said: list[Path], sabotage: Callable[[], _Saboteur], largest: int | None
+    arguments: list[str], said: list[int], sabotage: Callable[[], _Saboteur], largest: int | None
 ) -> int:
     out, err, count = said
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -121,7 +125,7 @@ def _in_child(
     if largest is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     sys.argv = ["hsplat-pipeline", *arguments]
-    with out.open("w", buffering=1) as sys.stdout, err.open("w", buffering=1) as sys.stderr:
+    with os.fdopen(out, "w", buffering=1) as sys.stdout, os.fdopen(err, "w", buffering=1) as sys.stderr:
         saboteur = sabotage()
         try:
             main()
@@ -130,6 +134,5 @@ def _in_child(
         except BaseException:
             traceback.print_exc()
             status = 98
-    if largest is None:
-        count.write_text(str(saboteur.count))
+    os.write(count, str(saboteur.count).encode())
     return status

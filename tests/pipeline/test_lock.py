@@ -1,7 +1,12 @@
 """One run at a time in a workspace."""
 
+import errno
+import fcntl
+import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import InputError
-from pipeline.lock import Lock, holder
+from pipeline.lock import InUse, Lock, holder
 
 HOLD = (
     "import sys, time, pathlib; from pipeline.lock import Lock; Lock(pathlib.Path(sys.argv[1])).__enter__(); "
@@ -35,9 +40,14 @@ def held_by_another(path: Path) -> subprocess.Popen[str]:
 def test_a_held_lock_is_refused_by_process(path: Path) -> None:
     with held_by_another(path) as process:
         assert (holder(path) or {})["pid"] == process.pid
-        with pytest.raises(InputError, match=f"in use by process {process.pid} on ") as error, Lock(path):
+        with pytest.raises(InUse) as error, Lock(path):
             pass
         assert error.value.exit_status == 2
+        assert re.fullmatch(
+            rf"{path.parent} is in use by process {process.pid} on {socket.gethostname()}, "
+            r"started \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.",
+            error.value.problem,
+        )
         process.kill()
 
 
@@ -64,6 +74,26 @@ def test_whatever_text_an_old_lock_holds_it_is_free(path: Path, text: str) -> No
     assert holder(path) is None
     with Lock(path):
         assert (holder(path) or {})["pid"] == os.getpid()
+
+
+def test_a_lock_that_names_a_living_process_but_is_not_held_is_taken_over(path: Path) -> None:
+    path.write_text(json.dumps({"pid": os.getppid(), "host": socket.gethostname(), "started": "now"}))
+    with Lock(path):
+        assert (holder(path) or {})["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(InputError, match="has no locks") as error, Lock(path):
+        pass
+    assert "NFS 4" in error.value.next_step
+    assert holder(path) is None
 
 
 def test_no_lock_has_no_holder(path: Path) -> None:
