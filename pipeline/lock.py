@@ -15,6 +15,7 @@ from models.errors import InputError
 _ATTEMPTS = 5  # `holder` takes a shared lock for an instant; that must not refuse a run
 _PAUSE = 0.05
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+_BEGINNING = b'{"pid": '
 _ADVICE = "Wait until it has ended, or stop it, or give another --workspace."
 
 
@@ -106,6 +107,13 @@ def holder(path: Path) -> dict[str, Any] | None:
 def was_held(path: Path) -> bool:
     """Whether a file is a lock of this module's: it still says who held it last."""
     return path.is_file() and {"pid", "host", "started"} <= _read(path).keys()
+
+
+def was_begun(path: Path) -> bool:
+    """Whether a file is what a full disk let this module write of a lock, if anything."""
+    with path.open("rb") as stream:
+        text = stream.read(len(_BEGINNING))
+    return _BEGINNING.startswith(text)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 import stages
 from models.errors import HsplatError, InputError, StageError
 from pipeline.hashing import Hashes, file_hash, sealed, unsealed
-from pipeline.lock import Lock, holder, was_held
+from pipeline.lock import Lock, holder, was_begun, was_held
 from pipeline.paths import absolute
 
 MANIFEST = "manifest.json"
@@ -157,7 +157,7 @@ class Workspace:
         lock = self.folder / "lock"
         if not {*self.folder.iterdir()} <= {lock, self.logs} or not self.logs.is_dir():
             return False
-        return not any(self.logs.iterdir()) and not (lock.is_file() and lock.stat().st_size)
+        return not any(self.logs.iterdir()) and (not lock.exists() or was_begun(lock))
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(

@@ -212,10 +212,12 @@ def test_the_users_folders_in_a_workspace_are_left_alone(workspace: Workspace, t
     assert (workspace.folder / "mine").is_dir()
 
 
-def test_a_workspace_that_a_full_disk_ended_at_once_is_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [None, "", '{"p', '{"pid": 17, "host": "h"'])
+def test_a_workspace_that_was_ended_at_once_is_taken(tmp_path: Path, text: str | None) -> None:
     folder = tmp_path / "clip.hsplat"
     (folder / "logs").mkdir(parents=True)
-    (folder / "lock").touch()
+    if text is not None:
+        (folder / "lock").write_text(text)
     with Workspace(folder).open_for(tmp_path / "clip.mp4"):
         assert "pid" in (folder / "lock").read_text()
 
