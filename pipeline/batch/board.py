@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.batch.events import Event, Failed, Finished, Progressed, Settled, Silence, Started, Waits
+from pipeline.batch.events import Event, Failed, Finished, Progressed, Settled, Silence, Started
 from pipeline.batch.outcomes import Outcome
 
 _TELLING = 0.05  # share of a stage before which its speed says nothing about the rest
@@ -62,7 +62,7 @@ class Board:
                 self._spent[stage].append(seconds)
                 if number in self.rows:
                     self.rows[number].share = 1.0
-            case Failed(number) | Waits(number):
+            case Failed(number):
                 self.rows.pop(number, None)
             case Settled(number, failure):
                 self.rows.pop(number, None)

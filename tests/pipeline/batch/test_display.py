@@ -90,7 +90,7 @@ def test_a_silent_scheduler_is_told_until_something_happens() -> None:
     assert "nobody answers" not in shown(board)
 
 
-def test_lines() -> None:
+def test_lines(clock: Clock) -> None:
     console = Console(file=io.StringIO(), width=60)
     board, lines = Board(outcomes(), STAGES), display(console)
     assert isinstance(lines, Lines)
