@@ -98,7 +98,7 @@ def _directories(
             name for name in names if not name.lower().endswith(SUFFIX) and directory / name != output
         ]
         found = [directory / name for name in files if not name.startswith(".")]
-        videos = [path for path in found if _matches(path.relative_to(folder), patterns) and path.is_file()]
+        videos = [path for path in found if _matches(path.relative_to(folder), patterns) and os.path.isfile(path)  # noqa: PTH113 - never raises]
         if videos:
             yield directory, sorted(videos)
 

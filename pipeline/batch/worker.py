@@ -102,7 +102,7 @@ class _Workman:
             with performed_by(self._perform):
                 self._settle_all()
         except KeyboardInterrupt:
-            if self._task is not None:
+            if self._task is not None and self._given.scheduler is not None:
                 with suppress(UNREACHABLE):
                     self._scheduler.add_task(worker=self._name, task_id=self._task, status="FAILED")
             raise
