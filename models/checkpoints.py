@@ -1,7 +1,11 @@
 """Networks' weights from files that may hold anything: only tensors come out, and only fitting ones."""
 
 import pickle
+import re
+import types
 import warnings
+import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import InputError
+from models.stub_pickle import Refused, Stub
 
 NAMED = 3  # tensors named in a message
+REAL: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch", "Size"): torch.Size,
+    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
+    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
+    **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (set, frozenset)},
+}
+"""What makes tensors of a file's storages, and holds them; nothing else that a file names is called."""
 
 
 def load_weights(network: nn.Module, path: Path, model: str, next_step: str) -> None:
@@ -25,8 +38,8 @@ def load_weights(network: nn.Module, path: Path, model: str, next_step: str) -> 
         InputError: the file cannot be read, holds anything but tensors, or those of another network.
     """
     state, wanted = read_tensors(path, model, next_step), network.state_dict()
-    if difference := _difference(state, wanted):
-        raise InputError(f"{path} does not hold the weights of {model}: {difference}.", next_step)
+    if unlike := difference(state, wanted):
+        raise InputError(f"{path} does not hold the weights of {model}: {unlike}.", next_step)
     network.load_state_dict(state)
 
 
@@ -58,7 +71,41 @@ def read_tensors(path: Path, model: str, next_step: str) -> dict[str, Tensor]:
     return content
 
 
-def _difference(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+def load_stubbed(path: Path, known: str, purpose: str) -> Any:
+    """What torch saved in a file, tensors as they are, and stubs for the objects around them.
+
+    The tensors stay in the file until they are used.
+
+    Args:
+        known: pattern of the full names of classes that may be stubs.
+        purpose: what the file should be, for messages: "network".
+
+    Raises:
+        Refused: it is cut off or none of torch's, or names what is not known.
+        OSError: it cannot be read.
+        Exception: it is damaged; torch, zipfile and pickle promise no particular type.
+    """
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            full_name = f"{module}.{name}"
+            if (module, name) in REAL:
+                return REAL[module, name]
+            if not re.fullmatch(known, full_name):
+                raise Refused(f"asks for {full_name}, which no {purpose} needs")
+            return type(name, (Stub,), {"kind": full_name})
+
+    with path.open("rb") as stream:
+        if not zipfile.is_zipfile(stream):
+            raise Refused(f"is cut off, or no {purpose} that torch saved")
+        with zipfile.ZipFile(stream) as archive:
+            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                raise Refused("is a compiled program")
+    module: Any = types.SimpleNamespace(Unpickler=Unpickler, __name__="restricted")
+    return torch.load(path, map_location="cpu", pickle_module=module, weights_only=False, mmap=True)
+
+
+def difference(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
     """How a file's tensors differ from a network's; empty where they do not."""
     lacking = [name for name in wanted if name not in state]
     foreign = [str(name) for name in state if name not in wanted]

@@ -39,6 +39,12 @@ class Stub:
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Items of what is a kind of dictionary there are left out."""
+
+    def append(self, value: Any) -> None:
+        """So are members of what is a kind of list."""
+
 
 class Mapping(dict[Any, Any]):
     """Stands for a kind of dictionary: its items count, and nothing else of it."""

@@ -278,7 +278,7 @@ def export(
             absolute(output) if output else None,
             Selection(frame, frames, up),
             force,
-            body_file(body) if body else None,
+            absolute(body_file(body)) if body else None,
             told,
         )
     say(console.table([(str(console.shown(path)), about) for path, about in written]))

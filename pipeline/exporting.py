@@ -1,7 +1,7 @@
 """The command `export`: an avatar and its motion as files of other programs."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from models.errors import InputError
 from pipeline.finished import finished, recorded_body
 from pipeline.publishing import publishing, refuse_existing
 from pipeline.workspace import Workspace
+from stages.base import Progress
 
 if TYPE_CHECKING:
     from stages.export.content import Content, Up
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 FOLDER = "exported"
 ALL = "all"
-
-Told = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def export_workspace(
     selection: Selection,
     force: bool,
     body: Path | None,
-    told: Told,
+    told: Progress,
 ) -> list[tuple[Path, str]]:
     """Writes a finished workspace's avatar and motion in some formats.
 
@@ -81,7 +80,9 @@ def export_workspace(
     wanted = _wanted(names)
     _check(selection, wanted)
     folders = finished(workspace, NEEDS)
-    content = Content.load(folders, body or recorded_body(workspace))
+    content = Content.load(folders, body)
+    if content.motion.body == "smpl" and body is None:  # the embedded body needs no record of the run
+        content = replace(content, body_file=recorded_body(workspace))
     jobs = [
         _job(output or workspace.folder / FOLDER, one, selection, len(content.motion))
         for one in wanted.values()
@@ -128,8 +129,7 @@ def _job(folder: Path, one: "Format", selection: Selection, count: int) -> _Job:
     return _Job(one, folder / f"{name.stem}_{name.suffix[1:]}", tuple(range(count)), name.suffix)
 
 
-def _carry_out(jobs: Iterable[_Job], content: "Content", up: "Up", force: bool, told: Told) -> None:
-    jobs = list(jobs)
+def _carry_out(jobs: Sequence[_Job], content: "Content", up: "Up", force: bool, told: Progress) -> None:
     done, total = 0, sum(len(job.frames) for job in jobs)
     for job in jobs:
         turned = up if job.format.turnable else "y"

@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 import torch
 from numpy.typing import NDArray
 
@@ -92,16 +93,20 @@ class Yolo:
 
     def find(self, images: Sequence[Image]) -> list[Any]:
         """ultralytics' Results, one for each (H, W, 3) uint8 RGB picture: the boxes of people alone."""
-        results = self._network.predict(
-            [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in images],  # the order that it wants
-            classes=[self._person],
-            conf=LOW_SCORE,
-            imgsz=SIDE,
-            device=str(self._device),
-            quantize=16 if self._device.type == "cuda" else None,
-            verbose=False,
-            save=False,
-        )
+        threads = torch.get_num_threads()
+        try:
+            results = self._network.predict(
+                [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in images],  # the order that it wants
+                classes=[self._person],
+                conf=LOW_SCORE,
+                imgsz=SIDE,
+                device=str(self._device),
+                quantize=16 if self._device.type == "cuda" else None,
+                verbose=False,
+                save=False,
+            )
+        finally:
+            torch.set_num_threads(threads)  # which it sets for the whole process
         return [result.cpu() for result in results]
 
 
@@ -171,8 +176,8 @@ def _fill(model: torch.nn.Module, checkpoint: Checkpoint, path: Path) -> None:
 
 @cache
 def quiet_ultralytics() -> Any:
-    """The package, imported so that it stays off the network and out of the user's folders."""
-    with _environment(), tempfile.TemporaryDirectory() as settings:
+    """The package, imported so that it stays off the network and leaves folders and libraries as they are."""
+    with _undisturbed(), tempfile.TemporaryDirectory() as settings:
         os.environ["YOLO_CONFIG_DIR"] = settings
         import ultralytics
         import ultralytics.nn.tasks
@@ -186,12 +191,16 @@ def quiet_ultralytics() -> Any:
 
 
 @contextmanager
-def _environment() -> Iterator[None]:
-    """Undoes what importing changes in the environment, OMP_NUM_THREADS among it."""
-    before = dict(os.environ)
+def _undisturbed() -> Iterator[None]:
+    """Undoes what importing changes for everybody: variables, threads, functions of PIL and torch."""
+    environment, threads = dict(os.environ), cv2.getNumThreads()
+    opened, saved, printing = PIL.Image.open, torch.save, np.get_printoptions()
     os.environ.update(QUIETLY)
     try:
         yield
     finally:
         os.environ.clear()
-        os.environ.update(before)
+        os.environ.update(environment)
+        cv2.setNumThreads(threads)
+        PIL.Image.open, torch.save = opened, saved
+        np.set_printoptions(**printing)

@@ -4,34 +4,21 @@ They are pickles of whole Python objects. Here every class becomes a stub that r
 tensors are taken out of that; the network itself is built from the definition that ultralytics brings along.
 """
 
-import pickle
 import re
-import types
-import zipfile
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from models.checkpoints import load_stubbed
 from models.errors import InputError
 from models.stub_pickle import Refused, Stub
 
 NEXT_STEP = "Get one with: hsplat-pipeline weights fetch yolo11n"
 FAMILIES = r"(yolov8|yolo11|yolo12|yolo26)([nsmlx])\.yaml"
 # What these hold becomes a stub; there is nothing else in a network and the notes on its training.
-KNOWN = re.compile(
-    r"(ultralytics|torch|numpy|pathlib|datetime|collections|argparse|types)\..+|_codecs\.encode"
-)
-REAL = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
-    ("torch", "Size"): torch.Size,
-    **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (set, frozenset)},
-}
+KNOWN = r"(ultralytics|torch|numpy|pathlib|datetime|collections|argparse|types)\..+|_codecs\.encode"
 
 
 @dataclass(frozen=True)
@@ -62,12 +49,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             network that does not know people.
     """
     try:
-        with path.open("rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise Refused("is cut off, or no network of ultralytics'")
-            file.seek(0)
-            content = torch.load(file, map_location="cpu", pickle_module=_pickling(), weights_only=False)
-        return _checkpoint(content)
+        return _checkpoint(load_stubbed(path, KNOWN, "network"))
     except Refused as refused:
         raise InputError(f"The weights {path}: the file {refused}.", NEXT_STEP) from refused
     except OSError as error:
@@ -79,21 +61,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise InputError(
             f"The weights {path}: the file is damaged or cut off ({type(error).__name__}).", NEXT_STEP
         ) from error
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in REAL:
-            return REAL[module, name]
-        full_name = f"{module}.{name}"
-        if not KNOWN.fullmatch(full_name):
-            raise Refused(f"asks for {full_name}, which no network needs")
-        return type(name, (Stub,), {"kind": full_name})
-
-
-def _pickling() -> Any:
-    """What torch.load takes in place of the module pickle."""
-    return types.SimpleNamespace(Unpickler=_Unpickler, __name__="restricted")
 
 
 def _checkpoint(content: Any) -> Checkpoint:
@@ -133,5 +100,5 @@ def _items(value: Any) -> tuple[Any, ...]:
 
 
 def _listed(values: Any) -> str:
-    shown = [str(value)[:20] for value in list(values)[:4]]
+    shown = [str(value)[:40] for value in list(values)[:4]]
     return ", ".join(shown) + (", ..." if len(values) > len(shown) else "")

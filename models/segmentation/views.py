@@ -72,7 +72,7 @@ class View:
         return factor, -factor * (self.x0, self.y0)
 
 
-def coverage(logits: Map, view: View, shape: tuple[int, int]) -> Map:
+def coverage(logits: Map, view: View, shape: tuple[int, int]) -> NDArray[np.uint8]:
     """The coverage of every pixel by what lies within a map's zero level.
 
     The level's distance from a pixel is the value there over the length of its gradient, to first order; the
@@ -83,14 +83,17 @@ def coverage(logits: Map, view: View, shape: tuple[int, int]) -> Map:
         shape: (H, W) of the picture.
 
     Returns:
-        (H, W) in [0, 1]; 0 outside the view.
+        (H, W) from 0 to 255, inside; 0 outside the view.
     """
     factor, offset = view.to_cells()
     values = _resampled(logits, factor, offset + factor * (view.x0, view.y0), (view.width, view.height))
-    down, across = np.gradient(values) if min(values.shape) > 1 else (values, values)
-    distance = values / (np.sqrt(down * down + across * across) + np.float32(SMALL))
-    picture = np.zeros(shape, np.float32)
-    picture[view.region] = np.clip(distance * np.float32(1 / EDGE) + np.float32(0.5), 0, 1)
+    across, down = (
+        cv2.Sobel(values, cv2.CV_32F, *axis, ksize=1, scale=0.5, borderType=cv2.BORDER_REPLICATE)
+        for axis in ((1, 0), (0, 1))
+    )
+    share = values / (cv2.magnitude(across, down) * np.float32(EDGE) + np.float32(SMALL)) + np.float32(0.5)
+    picture = np.zeros(shape, np.uint8)
+    picture[view.region] = cv2.convertScaleAbs(np.clip(share, 0, 1, out=share), alpha=255)
     return picture
 
 

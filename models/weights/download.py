@@ -76,7 +76,7 @@ def _receive(remote: Remote, answer: Any, part: Path, progress: Progress) -> Non
         while not broken:
             try:
                 chunk = answer.read(CHUNK)
-            except (http.client.HTTPException, TimeoutError, ConnectionError):
+            except (http.client.HTTPException, OSError):  # what TLS and sockets say of a lost connection
                 broken = True
                 break
             if not chunk:

@@ -46,7 +46,8 @@ def fetch(key: str, progress: Progress, force: bool = False) -> Path:
         _check_room(row, place)
         for remote in row.remotes:
             if not (place / remote.name).exists():
-                by_hand = f"download it elsewhere, then: hsplat-pipeline weights add FILE --as {key}"
+                what = "FILE" if len(row.files) == 1 else "FOLDER"
+                by_hand = f"download it elsewhere, then: hsplat-pipeline weights add {what} --as {key}"
                 download(remote, place / remote.name, progress, by_hand)
         with installing(row, row.remotes[0].address) as home:
             _unpack(row, place, home, progress)

@@ -121,7 +121,12 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that the report shows; `sides_seen` has a side's name, its frames, and all frames."""
+    """Everything that the report shows.
+
+    Attributes:
+        sides_seen: a side's name, its frames, and all frames.
+        more_formats: names that the command `export` takes, and what they are.
+    """
 
     title: str
     subtitle: str
@@ -141,6 +146,7 @@ class Page:
     command: str
     versions: Sequence[tuple[str, str]]
     files: Sequence[OutputFile]
+    more_formats: Sequence[tuple[str, str]]
 
 
 def write_page(path: Path, page: Page) -> None:

@@ -13,6 +13,7 @@ from stages.export.assessment import Facts
 from stages.export.changes import JointChange, path_from_above
 from stages.export.charts import Chart, Line, Plan, runs
 from stages.export.clip import Clip, evenly
+from stages.export.formats import FORMATS
 from stages.export.losses import loss_curves
 from stages.export.page import (
     Comparison,
@@ -102,6 +103,7 @@ def build(findings: Findings, sides: Sequence[footage.Image], coverage: footage.
         command=_command(str(video or "VIDEO"), findings),
         versions=[*versions(), *_weights(manifests)],
         files=[_file(folder / name, meaning) for name, meaning in FILES.items()],
+        more_formats=[(name, one.about) for name, one in FORMATS.items()],
     )
 
 
@@ -116,7 +118,8 @@ def size(count: int) -> str:
     """Bytes in the unit that reads best."""
     for unit, length in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= length:
-            return f"{count / length:.3g} {unit}"
+            value = count / length
+            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
     return f"{count} bytes"
 
 
@@ -296,7 +299,7 @@ def _joints(joints: Sequence[JointChange]) -> list[JointRow]:
             name=joint.name.replace("_", " "),
             mean=f"{joint.mean:.1f}°",
             share=joint.mean / most,
-            largest=f"{joint.largest:.0f}° in frame {joint.largest_frame}",
+            largest=f"{joint.largest:.0f}°, frame {joint.largest_frame}",
             moved=UNKNOWN if joint.moved is None else f"{joint.moved:.0f} mm",
         )
         for joint in sorted(joints, key=lambda joint: -joint.mean)

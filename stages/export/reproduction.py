@@ -11,7 +11,7 @@ from stages.base import Settings
 # Options of `run` for the files that a configuration names; every other key goes through --set.
 _OPTIONS = {
     "poses.file": "--poses",
-    "masks.folder": "--masks",
+    "masks.file": "--masks",
     "depth.file": "--depth",
     "poses.body": "--body",
     "optimize.body": "--body",

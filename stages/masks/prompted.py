@@ -104,7 +104,7 @@ def _masks(frames: Frames, queries: Queries, memory: "_Memory", settled: Settled
         logits = settled.replaced.get(index)
         if logits is None:
             logits = memory.candidates(index).logits[settled.taken[index]]
-        yield np.round(255 * coverage(logits, queries[index].view, shape)).astype(np.uint8)
+        yield coverage(logits, queries[index].view, shape)
 
 
 class _Memory:

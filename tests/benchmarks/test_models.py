@@ -21,6 +21,29 @@ def test_a_trial_is_measured() -> None:
     assert "detect | YOLO11 n" in row
 
 
+@pytest.mark.parametrize(
+    ("name", "package", "row"),
+    [
+        ("sam", "segment_anything", "masks | SAM ViT-B"),
+        ("depth_anything", "transformers", "depth | Depth Anything"),
+    ],
+)
+def test_dense_trials_are_measured(name: str, package: str, row: str) -> None:
+    pytest.importorskip(package)
+    measured = benchmark.measure(benchmark.TRIALS[name], torch.device("cpu"), full=False, count=4)
+    assert measured.network > 0
+    assert measured.rest > 0
+    assert row in measured.row(full=False)
+
+
+def test_passes_of_a_networks_parts_add_up() -> None:
+    parts = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
+    with benchmark.timed(parts, torch.device("cpu")) as spent:
+        for part in parts:
+            part(torch.zeros(1, 2))
+    assert len(spent) == 2
+
+
 def test_passes_are_timed_and_the_hooks_removed() -> None:
     network = torch.nn.Linear(2, 2)
     with benchmark.timed(network, torch.device("cpu")) as spent:

@@ -30,7 +30,7 @@ def test_a_clip_becomes_an_avatar_of_smpl_s_form(
     body: Path, call: Callable[..., Ended], tmp_path: Path
 ) -> None:
     folder = tmp_path / "clip.hsplat"
-    assert call("run", CLIP, "--workspace", folder, *OPTIONS, "--body", "male").status == 0
+    assert call("run", CLIP, "--workspace", folder, *OPTIONS, "--body", "smpl_male").status == 0
     before, after = (Motion.load(folder / "export" / name) for name in ("motion_initial.npz", "motion.npz"))
     assert before.body == after.body == "smpl"
     assert np.abs(after.poses - before.poses).max() > 1e-3

@@ -84,10 +84,10 @@ def test_viewers_show_the_person(exported: Exported, photograph: Photograph, pag
     place = {"fov": OPENING, "at": f"0,0,{DISTANCE}"}
     found = photograph(page, exported.path(name), WIDTH, HEIGHT, **place)
     expected = own_picture(exported)
-    # Half opaque or more; programs cut the faint rims of Gaussians at different places.
+    # Half opaque or more; programs make the faint rims of Gaussians differently wide.
     covered, shown = (one.min(axis=-1) < 0.8 for one in (expected, found))
     assert covered.mean() > 0.05
-    assert (covered & shown).sum() / (covered | shown).sum() > 0.97
+    assert (covered & shown).sum() / (covered | shown).sum() > 0.95
     assert np.abs(expected - found)[covered & shown].mean() < 0.02
 
 

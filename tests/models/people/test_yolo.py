@@ -3,6 +3,8 @@
 import os
 import pickle
 import socket
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -93,14 +95,40 @@ def test_a_clip_is_looked_at_in_silence_and_off_the_network(
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    before = dict(os.environ)
     pictures = [np.random.default_rng(i).integers(0, 255, (90, 160, 3)).astype(np.uint8) for i in range(3)]
     tracks = find_people(pictures, 15.0, checkpoint, CPU)
     assert tracks == []  # random weights are sure of nothing
     assert capfd.readouterr() == ("", "")
     assert [entry.name for entry in tmp_path.iterdir()] == ["weights.pt"]
     assert not caplog.records
-    assert all(os.environ.get(k) == before.get(k) for k in ("OMP_NUM_THREADS", "YOLO_CONFIG_DIR"))
+
+
+@pytest.mark.slow
+def test_the_process_stays_as_it_was() -> None:
+    """In a process of its own, since importing ultralytics happens once."""
+    program = """
+import os, sys
+import cv2, numpy, torch
+from PIL import Image
+import models.people.yolo as yolo
+os.environ.pop("OMP_NUM_THREADS", None)
+cv2.setNumThreads(2), torch.set_num_threads(2)
+def state():
+    threads = cv2.getNumThreads(), torch.get_num_threads()
+    return Image.open, torch.save, numpy.get_printoptions(), threads
+before, variables = state(), dict(os.environ)
+package = yolo.quiet_ultralytics()
+model = package.YOLO("yolo11n.yaml", task="detect", verbose=False).model
+names = {0: "person"} | {n: "thing" for n in range(1, 80)}
+checkpoint = yolo.Checkpoint("yolo11n.yaml", names, model.state_dict())
+network = yolo.Yolo(checkpoint, "random", torch.device("cpu"))
+network.find([numpy.zeros((64, 64, 3), numpy.uint8)])
+assert state() == before, (state(), before)
+changed = {k for k, v in os.environ.items() if variables.get(k) != v}
+assert changed <= {*yolo.QUIETLY, "TORCHINDUCTOR_CACHE_DIR"}, changed
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=280)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_boxes_are_people_in_the_pictures_pixels(

@@ -1,5 +1,7 @@
 """Where a network's cells lie in the picture, on discs whose place is known."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ def disc(view: View, x: float, y: float, radius: float, steepness: float = 1.0) 
     return (steepness * distance).astype(np.float32)
 
 
+@lru_cache
 def truth(x: float, y: float, radius: float) -> NDArray[np.float64]:
     """The disc's coverage as pixels of the picture, 8 x 8 samples in each."""
     rows, columns = np.mgrid[: 8 * PICTURE[1], : 8 * PICTURE[0]] / 8 + 1 / 16
@@ -52,7 +55,8 @@ def test_corners_of_the_view_are_corners_of_what_the_network_sees() -> None:
 def test_coverage_is_that_of_the_zero_level_however_steep(steepness: float) -> None:
     x, y, radius = 150.3, 120.8, 60.4
     view = view_of(box_of(x, y, radius))
-    found, wanted = coverage(disc(view, x, y, radius, steepness), view, PICTURE[::-1]), truth(x, y, radius)
+    drawn = coverage(disc(view, x, y, radius, steepness), view, PICTURE[::-1])
+    found, wanted = drawn / 255, truth(x, y, radius)
     assert found.shape == wanted.shape
     assert abs(found.sum() / wanted.sum() - 1) < 2e-3
     assert np.minimum(found, wanted).sum() / np.maximum(found, wanted).sum() > 0.98
@@ -64,7 +68,7 @@ def test_coverage_is_that_of_the_zero_level_however_steep(steepness: float) -> N
 def test_outside_the_view_nothing_is_covered() -> None:
     view = view_of(box_of(60, 60, 20))
     found = coverage(np.ones((CELLS, CELLS), np.float32), view, PICTURE[::-1])
-    assert found[view.region].min() == 1
+    assert found[view.region].min() == 255
     found[view.region] = 0
     assert found.max() == 0
 

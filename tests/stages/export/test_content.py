@@ -12,6 +12,9 @@ from models.avatar import Avatar
 from models.body import BodyModel, Motion, retarget
 from models.errors import InputError, StageError
 from stages.export.content import Content, posed
+from stages.export.formats import FORMATS
+from tests.models.body import made_up_smpl
+from tests.models.formats.glbs import ReadGlb
 from tests.stages.export.conftest import Inputs
 
 HALF_TURN = np.diag([1.0, -1.0, -1.0])
@@ -74,3 +77,17 @@ def test_parts_that_do_not_fit(inputs: Inputs, motion: Motion, tmp_path: Path) -
     replace(motion, body="smpl").save(tmp_path / "motion.npz")
     with pytest.raises(InputError, match="smpl body"):
         Content.load({**inputs, "optimize": tmp_path}).mesh()
+
+
+def test_the_users_own_body(inputs: Inputs, avatar: Avatar, motion: Motion, tmp_path: Path) -> None:
+    own = made_up_smpl.smpl_body()
+    joints = own.shaped_joints(avatar.betas)
+    replace(avatar, body="smpl", rest_joints=joints).save(tmp_path / "avatar.npz")
+    retarget(motion, own).save(tmp_path / "motion.npz")
+    body_file = made_up_smpl.write_npz(tmp_path / "SMPL_NEUTRAL.npz")
+    content = Content.load({**inputs, "optimize": tmp_path}, body_file)
+    mesh = content.mesh()
+    assert mesh.vertices.shape == (6890, 3)
+    assert mesh.joints == pytest.approx(joints.numpy(), abs=1e-6)
+    FORMATS["glb"].write(tmp_path / "body.glb", content, None, "y")
+    assert ReadGlb(tmp_path / "body.glb").attributes()["POSITION"] == pytest.approx(mesh.vertices)

@@ -55,6 +55,7 @@ def page() -> Page:
         command="hsplat-pipeline run holiday.mp4",
         versions=[("numpy", "2.4")],
         files=[OutputFile("avatar.ply", "the avatar", "1 MB", "a viewer")],
+        more_formats=[("spz", "Gaussians, small")],
     )
 
 
@@ -97,6 +98,7 @@ def test_everything_given_is_on_the_page(tmp_path: Path, page: Page) -> None:
         "hsplat-pipeline run holiday.mp4",
         "2.4",
         "a viewer",
+        "Gaussians, small",
     ):
         assert words in text
 
