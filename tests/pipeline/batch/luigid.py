@@ -53,7 +53,7 @@ class Luigid:
                 cwd=self._folder,
                 env={**os.environ, "LUIGI_CONFIG_PATH": str(self._folder / "luigi.cfg")},
             )  # fmt: skip
-        for _ in range(1200):
+        for _ in range(9600):
             if self._process.poll() is not None:
                 break
             try:
