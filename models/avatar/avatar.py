@@ -125,7 +125,7 @@ class Avatar:
         """
         advice = "Give the avatar.npz of a finished workspace's `export` folder."
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
         except (OSError, *UNREADABLE) as error:
             raise InputError(f"{path}: cannot be read as an avatar ({error}).", advice) from error

@@ -2,7 +2,6 @@
 
 import zipfile
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -23,6 +22,8 @@ UNREADABLE = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile
 """What numpy and zipfile raise at damaged files, archives of other kinds and pickled members."""
 LARGEST_ANGLE = 4 * np.pi
 """Radians. No joint turns further even when its angle is unwrapped over time; degrees in a file soon do."""
+LARGEST_SIDE = 2**15  # pixels
+RATES = (1e-3, 1e4)  # frames a second, from a time lapse's to a high-speed camera's
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,15 +165,15 @@ class _Reader:
             betas=self._numbers("betas", (SHAPE_COUNT,)),
             K=camera,
             frame=self._frame(count) if has("frame") else np.arange(count),
-            fps=self._positive("fps") if has("fps") else fps,
-            width=round(self._positive("width") if has("width") else 2 * camera[0, 2]),
-            height=round(self._positive("height") if has("height") else 2 * camera[1, 2]),
+            fps=self._within("fps", *RATES) if has("fps") else fps,
+            width=self._side("width", camera[0, 2]),
+            height=self._side("height", camera[1, 2]),
             body=self._body() if has("body") else body,
             valid=self._valid(count) if has("valid") else np.ones(count, bool),
             joints=self._numbers("joints", (count, JOINT_COUNT, 3)) if has("joints") else None,
         )
 
-    def _arrays(self) -> Mapping[str, Array]:
+    def _arrays(self) -> dict[str, Array]:
         known = {field.name for field in fields(Motion)}
         try:
             with self.path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as data:
@@ -197,17 +198,18 @@ class _Reader:
 
     def _camera(self) -> Array:
         camera = self._numbers("K", (3, 3), np.float64)
-        if not (camera[0, 0] > 0 and camera[1, 1] > 0 and np.array_equal(camera[2], [0, 0, 1])):
-            raise self._refusal(
-                "has a K that is no camera: it needs focal lengths above 0 and the last row 0 0 1"
-            )
+        try:
+            Camera(camera, 1, 1)
+        except ValueError as error:
+            raise self._refusal(f"has a K that is no camera: {error}") from error
         if not (camera[0, 2] > 0 and camera[1, 2] > 0):
             raise self._refusal("has a K whose principal point lies outside the picture")
         return camera
 
     def _frame(self, count: int) -> Array:
         frame = self._numbers("frame", (count,), np.float64)
-        whole = frame.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # what no integer can be is not whole
+            whole = frame.astype(np.int64)
         if not np.array_equal(whole, frame) or whole[0] < 0 or (np.diff(whole) <= 0).any():
             raise self._refusal("has a frame index that is not whole, from 0 up and rising")
         return whole
@@ -218,10 +220,16 @@ class _Reader:
             raise self._refusal("has a valid flag that is neither true nor false")
         return valid.astype(bool)
 
-    def _positive(self, name: str) -> float:
+    def _side(self, name: str, principal: float) -> int:
+        """A side of the picture; twice the principal point where the file has none."""
+        if name not in self.arrays:
+            self.arrays[name] = np.array(2 * principal)
+        return round(self._within(name, 1, LARGEST_SIDE))
+
+    def _within(self, name: str, least: float, most: float) -> float:
         value = float(self._numbers(name, (), np.float64))
-        if value <= 0:
-            raise self._refusal(f"has {name} {value:g}, expected more than 0")
+        if not least <= value <= most:
+            raise self._refusal(f"has {name} {value:g}, expected {least:g} to {most:g}")
         return value
 
     def _body(self) -> BodyKind:
