@@ -20,7 +20,7 @@ from tests.pipeline.batch.luigid import Luigid
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 CLIPS = 12
-DONE = re.compile(r" pipeline\.chain: (\w+): done in ")
+DONE = re.compile(r"\"message\": \"(\w+): done\"")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The command `export` on a small finished workspace."""
 
-import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from models.errors import InputError
 from models.formats import read_ply
 from pipeline.__main__ import main
 from pipeline.exporting import Selection, export_workspace
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, write_json
 from stages.base import silent
 from stages.export.content import NEEDS
 from stages.export.formats import FORMATS
@@ -171,9 +170,9 @@ def test_the_record_says_which_smpl_file_it_was(
     def write() -> None:
         export_workspace(place, ["glb"], None, Selection(), False, None, silent)
 
-    record = json.loads(place.record_path.read_text())
-    record["configuration"]["optimize"] = {"body": str(tmp_path / "lost.npz")}
-    place.record_path.write_text(json.dumps(record))
+    record = place.record()
+    record.configuration["optimize"] = {"body": str(tmp_path / "lost.npz")}
+    write_json(place.record_path, record)
     with pytest.raises(InputError, match=r"lost\.npz"):
         write()
     place.record_path.unlink()
