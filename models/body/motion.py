@@ -1,8 +1,5 @@
 """The motion file: a person's SMPL poses in camera space, frame by frame (docs/architecture.md)."""
 
-import zipfile
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -15,14 +12,15 @@ from models.body.body import JOINT_COUNT, SHAPE_COUNT, BodyKind, BodyModel, load
 from models.body.transfer import SMPL_PELVIS, SMPL_STATURE, shape_of_stature, stature, usual_stature
 from models.cameras import Camera, scale_intrinsics
 from models.errors import InputError
+from models.npz import Unreadable, read_npz
 
 Array = NDArray[Any]
 
 REQUIRED = ("poses", "trans", "betas", "K")
-UNREADABLE = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What numpy and zipfile raise at damaged files, archives of other kinds and pickled members."""
 LARGEST_ANGLE = 4 * np.pi
 """Radians. No joint turns further even when its angle is unwrapped over time; degrees in a file soon do."""
+LARGEST_SIDE = 2**15  # pixels
+RATES = (1e-3, 1e6)  # frames a second that a clock can have
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,22 +162,21 @@ class _Reader:
             betas=self._numbers("betas", (SHAPE_COUNT,)),
             K=camera,
             frame=self._frame(count) if has("frame") else np.arange(count),
-            fps=self._positive("fps") if has("fps") else fps,
-            width=round(self._positive("width") if has("width") else 2 * camera[0, 2]),
-            height=round(self._positive("height") if has("height") else 2 * camera[1, 2]),
+            fps=self._within("fps", *RATES) if has("fps") else fps,
+            width=self._side("width", camera[0, 2]),
+            height=self._side("height", camera[1, 2]),
             body=self._body() if has("body") else body,
             valid=self._valid(count) if has("valid") else np.ones(count, bool),
             joints=self._numbers("joints", (count, JOINT_COUNT, 3)) if has("joints") else None,
         )
 
-    def _arrays(self) -> Mapping[str, Array]:
+    def _arrays(self) -> dict[str, Array]:
         known = {field.name for field in fields(Motion)}
         try:
-            with self.path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as data:
-                return {name: data[name] for name in data.files if name in known}
+            return read_npz(self.path, known)
         except OSError as error:
             raise self._refusal(f"cannot be read: {error.strerror or error}") from error
-        except UNREADABLE as error:
+        except Unreadable as error:
             raise self._refusal(f"is not a plain npz file ({error})") from error
 
     def _poses(self) -> Array:
@@ -207,7 +204,8 @@ class _Reader:
 
     def _frame(self, count: int) -> Array:
         frame = self._numbers("frame", (count,), np.float64)
-        whole = frame.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # what no integer can be is not whole
+            whole = frame.astype(np.int64)
         if not np.array_equal(whole, frame) or whole[0] < 0 or (np.diff(whole) <= 0).any():
             raise self._refusal("has a frame index that is not whole, from 0 up and rising")
         return whole
@@ -218,10 +216,16 @@ class _Reader:
             raise self._refusal("has a valid flag that is neither true nor false")
         return valid.astype(bool)
 
-    def _positive(self, name: str) -> float:
+    def _side(self, name: str, principal: float) -> int:
+        """A side of the picture; twice the principal point where the file has none."""
+        if name not in self.arrays:
+            self.arrays[name] = np.array(2 * principal)
+        return max(1, round(self._within(name, 0.5, LARGEST_SIDE)))
+
+    def _within(self, name: str, least: float, most: float) -> float:
         value = float(self._numbers(name, (), np.float64))
-        if value <= 0:
-            raise self._refusal(f"has {name} {value:g}, expected more than 0")
+        if not least <= value <= most:
+            raise self._refusal(f"has {name} {value:g}, expected {least:g} to {most:g}")
         return value
 
     def _body(self) -> BodyKind:
@@ -236,10 +240,12 @@ class _Reader:
             raise self._refusal(f"has {name} of type {value.dtype}, expected numbers")
         if value.shape != shape:
             raise self._refusal(f"has {name} of shape {value.shape}, expected {shape}")
-        if not np.isfinite(value).all():
-            first = np.argwhere(~np.isfinite(value))[0].tolist()
+        with np.errstate(over="ignore"):  # what overflows is infinite, so no number
+            numbers = value.astype(dtype)
+        if not np.isfinite(numbers).all():
+            first = np.argwhere(~np.isfinite(numbers))[0].tolist()
             raise self._refusal(f"has {name} with values that are no numbers, the first at {first}")
-        return value.astype(dtype)
+        return numbers
 
     def _refusal(self, problem: str) -> InputError:
         return InputError(
