@@ -81,7 +81,7 @@ def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]
             raise Unreadable(f"it holds arrays of the format's version {version[0]}.{version[1]}")
         shape, by_column, dtype = _HEADERS[version](stream)
         if dtype.hasobject:
-            raise Unreadable("it holds pickled objects, which are not loaded")
+            raise Unreadable("it holds an array of type object, pickled, which is not loaded")
         if any(size < 0 for size in shape):
             raise Unreadable(f"it holds an array of shape {shape}")
     return shape, by_column, dtype
