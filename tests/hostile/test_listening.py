@@ -30,4 +30,3 @@ def test_a_batchs_own_scheduler_listens_nowhere() -> None:
     before = _listening()
     assert own_scheduler(1)
     assert _listening() == before
-
