@@ -13,8 +13,11 @@ from torch import Tensor
 Array = NDArray[np.float64]
 
 
+_ROUNDING = 1e-6  # in those numbers of K that have to be 0 or 1
+
+
 class Camera:
-    """A pinhole camera without distortion, or B cameras of one size.
+    """A pinhole camera without skew and distortion, or B cameras of one size.
 
     Attributes:
         K: (3, 3) intrinsics in pixels of the picture, or (B, 3, 3).
@@ -33,13 +36,18 @@ class Camera:
         """See the attributes; arrays become tensors of their own type.
 
         Raises:
-            ValueError: a wrong shape, a value that is not finite, a focal length or a size not above 0.
+            ValueError: a wrong shape, a value that is not finite, a focal length or a size not above 0, skew,
+                or a K whose last row is not 0 0 1.
         """
         self.K = _matrices("K", K, 3)
         self.width, self.height = int(width), int(height)
         self.T_cam_world = None if T_cam_world is None else _matrices("T_cam_world", T_cam_world, 4)
         if not (self.K[..., 0, 0] > 0).all() or not (self.K[..., 1, 1] > 0).all():
             raise ValueError("a camera needs focal lengths above 0 in K")
+        if ((self.K[..., 2, :] - self.K.new_tensor([0, 0, 1])).abs() > _ROUNDING).any():
+            raise ValueError("the last row of K is not 0 0 1; is K transposed?")
+        if (torch.stack((self.K[..., 0, 1], self.K[..., 1, 0])).abs() > _ROUNDING).any():
+            raise ValueError("K has skew, which cannot be drawn: its first two rows are fx 0 cx and 0 fy cy")
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a picture of {width} x {height} pixels cannot be taken")
 

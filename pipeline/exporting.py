@@ -1,7 +1,7 @@
 """The command `export`: an avatar and its motion as files of other programs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,9 @@ def export_workspace(
     wanted = _wanted(names)
     _check(selection, wanted)
     folders = finished(workspace, NEEDS)
-    content = Content.load(folders, body or recorded_body(workspace))
+    content = Content.load(folders, body)
+    if content.motion.body == "smpl" and body is None:  # the embedded body needs no record of the run
+        content = replace(content, body_file=recorded_body(workspace))
     jobs = [
         _job(output or workspace.folder / FOLDER, one, selection, len(content.motion))
         for one in wanted.values()

@@ -29,6 +29,10 @@ def refuse_existing(target: Path, force: bool, folder_of: str = "") -> None:
         raise InputError(
             f"{target} exists already.", "Give --force to replace it, or another place with --output."
         )
+    if target.is_dir() and target.is_symlink():
+        raise InputError(
+            f"{target} is a link to a folder.", "Give the folder itself, or another place, with --output."
+        )
     if target.is_dir() != bool(folder_of):
         kind = "a folder" if target.is_dir() else "a file"
         raise InputError(f"{target} is {kind}.", "Move it away, or give another place with --output.")
@@ -79,7 +83,11 @@ def _replace(partial: Path, target: Path) -> None:
         return
     old = target.with_name(f".{target.name}.{os.getpid()}.old")
     target.rename(old)
-    partial.rename(target)
+    try:
+        partial.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
     shutil.rmtree(old)
 
 

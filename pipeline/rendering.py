@@ -11,7 +11,6 @@ from pipeline.publishing import publishing, refuse_existing
 from pipeline.workspace import Workspace
 from stages.base import Progress, silent
 
-LARGEST = 8192  # pixels of a side
 _OTHER_FILES = (".avi", ".gif", ".jpg", ".jpeg", ".mkv", ".mov", ".npz", ".png", ".webp")
 Color = tuple[float, float, float]
 
@@ -55,9 +54,9 @@ def render(
 
     if (cameras is not None) + orbit + turntable > 1:
         raise InputError("Only one of --cameras, --orbit and --turntable can be followed.", "Choose one.")
-    if fps is not None and not 0 < fps <= 1000:
+    if fps is not None and not 0.001 <= fps <= 1000:
         raise InputError(f"--fps {fps:g} is no frame rate.", "Give pictures a second, such as 25.")
-    folder_of = "" if output.suffix in VIDEOS else FOLDER
+    folder_of = "" if output.suffix.lower() in VIDEOS else FOLDER
     behind = _behind(background, output)
     wanted = None if size is None else picture_size(size)
     if folder_of and output.suffix.lower() in _OTHER_FILES:
@@ -114,7 +113,7 @@ def _parts(source: Path) -> tuple[Path, Path | None]:
 
 def _behind(background: str | None, output: Path) -> Color | None:
     """The colour behind the avatar, None where there is none; an MP4 has one always."""
-    opaque = output.suffix == ".mp4"
+    opaque = output.suffix.lower() == ".mp4"
     if background is None:
         return (1.0, 1.0, 1.0) if opaque else None
     color = parse_color(background)
@@ -151,8 +150,10 @@ def picture_size(text: str) -> tuple[int, int]:
     """Width and height of "WIDTHxHEIGHT".
 
     Raises:
-        InputError: it is none, or beyond `LARGEST`.
+        InputError: it is none, or beyond `stages.render.LARGEST`.
     """
+    from stages.render import LARGEST
+
     match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text)
     width, height = (int(part) for part in match.groups()) if match else (0, 0)
     if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):

@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
+import os
 import socket
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,21 +57,33 @@ def scene_of(source: Path) -> Build:
     Raises:
         InputError: it is neither, has not finished, or is damaged.
     """
+    folder = source.is_dir()
+    # What is plainly wrong is told at once; the libraries below take seconds to import.
+    if not folder:
+        _expect_npz(source)
+    folders = finished(Workspace(source), NEEDS) if folder else {}
+
     from models.avatar import Avatar
     from models.body import load_body
     from pipeline.scenes import AvatarScene, ClipScene
     from stages.export.clip import Clip
 
-    if not source.is_dir():
-        if not source.exists():
-            raise InputError(f"{source} does not exist.", "Give a workspace's folder or an avatar.npz.")
+    if not folder:
         avatar = Avatar.load(source)
         return lambda server: AvatarScene(server, avatar)
-    workspace = Workspace(source)
-    folders = finished(workspace, NEEDS)
-    clip = Clip.load(folders, load_body(recorded_body(workspace)))
+    clip = Clip.load(folders, load_body(recorded_body(Workspace(source))))
     history = json.loads((folders["optimize"] / "history.json").read_text("utf-8"))
     return lambda server: ClipScene(server, clip, history)
+
+
+def _expect_npz(source: Path) -> None:
+    advice = "Give a workspace's folder or an avatar.npz."
+    if not source.exists():
+        raise InputError(f"{source} does not exist.", advice)
+    if not (source.is_file() and os.access(source, os.R_OK)):
+        raise InputError(f"{source} cannot be read.", advice)
+    if not zipfile.is_zipfile(source):
+        raise InputError(f"{source} is not an avatar file.", advice)
 
 
 def listen(host: str, port: int | None, label: str) -> "viser.ViserServer":

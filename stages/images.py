@@ -57,19 +57,28 @@ def read_coverage(path: Path) -> NDArray[np.uint8]:
     taken as 0 and 255, be they 0 and 1 or black and a palette's colour.
     """
     pixels: NDArray[Any] = _decode(path, cv2.IMREAD_UNCHANGED)
-    return coverage(cv2.cvtColor(pixels, TO_RGB[pixels.shape[2]]) if pixels.ndim == 3 else pixels)
+    values = _shown(cv2.cvtColor(pixels, TO_RGB[pixels.shape[2]]) if pixels.ndim == 3 else pixels)
+    kinds = np.unique(values)
+    if len(kinds) == 2 and kinds[0] == 0:
+        return np.where(values > 0, 255, 0).astype(np.uint8)
+    return (values >> 8 if values.dtype == np.uint16 else values).astype(np.uint8)
 
 
-def coverage(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """The same of pixels (H, W), (H, W, 3) or RGBA (H, W, 4) of 8 or 16 bits."""
+def coverage(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Coverage (H, W) of a video's picture (H, W, 3) or RGBA (H, W, 4).
+
+    Values stay as they are: a black picture that lossy compression left some ones in is black.
+    """
+    return _shown(pixels)
+
+
+def _shown(pixels: NDArray[Any]) -> NDArray[Any]:
+    """(H, W) transparency, where there is any, else brightness."""
     if pixels.ndim == 3:
         alpha = pixels[..., 3] if pixels.shape[2] == 4 else pixels[:0]
         transparent = (alpha < np.iinfo(pixels.dtype).max).any()
         pixels = alpha if transparent else np.asarray(cv2.cvtColor(pixels[..., :3], cv2.COLOR_RGB2GRAY))
-    values = np.unique(pixels)
-    if len(values) == 2 and values[0] == 0:
-        return np.where(pixels > 0, 255, 0).astype(np.uint8)
-    return (pixels >> 8 if pixels.dtype == np.uint16 else pixels).astype(np.uint8)
+    return pixels
 
 
 def _decode(path: Path, mode: int) -> NDArray[Any]:

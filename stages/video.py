@@ -220,7 +220,7 @@ def write_video(path: Path, frames: Iterable[Image], fps: float) -> int:
 
 def _encoder_call(path: Path, first: Image, fps: float) -> list[str]:
     height, width, channels = _even(first).shape
-    codec, options = _WEBM if path.suffix == ".webm" else _MP4
+    codec, options = _WEBM if path.suffix.lower() == ".webm" else _MP4
     given, written = ("rgba", "yuva420p") if channels == 4 else ("rgb24", "yuv420p")
     return (
         ffmpeg.input("pipe:0", format="rawvideo", pix_fmt=given, s=f"{width}x{height}", r=f"{fps:.6f}")

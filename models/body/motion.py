@@ -20,7 +20,7 @@ REQUIRED = ("poses", "trans", "betas", "K")
 LARGEST_ANGLE = 4 * np.pi
 """Radians. No joint turns further even when its angle is unwrapped over time; degrees in a file soon do."""
 LARGEST_SIDE = 2**15  # pixels
-RATES = (1e-3, 1e6)  # frames a second that a clock can have
+RATES = (1e-3, 1e4)  # frames a second, from a time lapse's to a high-speed camera's
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,10 +194,10 @@ class _Reader:
 
     def _camera(self) -> Array:
         camera = self._numbers("K", (3, 3), np.float64)
-        if not (camera[0, 0] > 0 and camera[1, 1] > 0 and np.array_equal(camera[2], [0, 0, 1])):
-            raise self._refusal(
-                "has a K that is no camera: it needs focal lengths above 0 and the last row 0 0 1"
-            )
+        try:
+            Camera(camera, 1, 1)
+        except ValueError as error:
+            raise self._refusal(f"has a K that is no camera: {error}") from error
         if not (camera[0, 2] > 0 and camera[1, 2] > 0):
             raise self._refusal("has a K whose principal point lies outside the picture")
         return camera
@@ -220,7 +220,7 @@ class _Reader:
         """A side of the picture; twice the principal point where the file has none."""
         if name not in self.arrays:
             self.arrays[name] = np.array(2 * principal)
-        return max(1, round(self._within(name, 0.5, LARGEST_SIDE)))
+        return round(self._within(name, 1, LARGEST_SIDE))
 
     def _within(self, name: str, least: float, most: float) -> float:
         value = float(self._numbers(name, (), np.float64))

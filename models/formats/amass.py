@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 from models.body import SHAPE_COUNT, BodyKind, Motion
-from models.body.motion import LARGEST_ANGLE
+from models.body.motion import LARGEST_ANGLE, RATES
 from models.body.transfer import SMPL_PELVIS
 from models.errors import InputError
 from models.formats.foreign import motion_on
@@ -132,7 +132,7 @@ def _checked(path: Path) -> tuple[Array, Array, float]:
         )
     if trans.shape != (len(poses), 3):
         raise _refusal(path, f"has trans of shape {trans.shape}, expected {(len(poses), 3)}")
-    if rate.size != 1 or not 0 < rate.item() < 1e5:
+    if rate.size != 1 or not RATES[0] <= rate.item() <= RATES[1]:
         raise _refusal(path, f"has a frame rate of {str(rate)[:40]}")
     if np.linalg.norm(poses.reshape(len(poses), -1, 3), axis=-1).max() > LARGEST_ANGLE:
         raise _refusal(path, "turns joints by more than two turns; are these degrees?")

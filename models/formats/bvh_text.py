@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from models.body.motion import RATES
 from models.errors import InputError
 from models.files import read_bounded
 
@@ -185,7 +186,7 @@ class _Parser:
                 seconds = self._numbers([time], 1, "Frame Time:")[0]
             case _:
                 raise self.refused("is cut off, or lacks 'Frames:' and 'Frame Time:' after MOTION")
-        if frames < 1 or frames != int(frames) or not 1e-6 < seconds <= 60:
+        if frames < 1 or frames != int(frames) or not 1 / RATES[1] <= seconds <= 1 / RATES[0]:
             raise self.refused(f"has {frames:g} frames of {seconds:g} seconds")
         numbers = [self._numbers(row.split(), None, "the motion") for row in rows]
         values = np.concatenate(numbers) if numbers else np.zeros(0)

@@ -5,6 +5,16 @@
 
 from stages.render.drawing import FOLDER, VIDEOS, straight, write_pictures
 from stages.render.motions import read_motion
-from stages.render.planning import Around, Take, plan
+from stages.render.planning import LARGEST, Around, Take, plan
 
-__all__ = ["FOLDER", "VIDEOS", "Around", "Take", "plan", "read_motion", "straight", "write_pictures"]
+__all__ = [
+    "FOLDER",
+    "LARGEST",
+    "VIDEOS",
+    "Around",
+    "Take",
+    "plan",
+    "read_motion",
+    "straight",
+    "write_pictures",
+]

@@ -98,7 +98,8 @@ def _size(path: Path, data: dict[str, Array], K: Array, wanted: tuple[int, int] 
 def _frames(path: Path, data: dict[str, Array]) -> NDArray[np.int64] | None:
     if "frame" not in data:
         return None
-    frames = data["frame"].astype(np.int64)
+    with np.errstate(invalid="ignore"):  # what no integer can be is not whole
+        frames = data["frame"].astype(np.int64)
     if not np.array_equal(frames, data["frame"]) or frames.min() < 0:
         raise InputError(f"{path}: `frame` must be whole numbers from 0 up.", NEEDS)
     return frames

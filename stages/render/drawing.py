@@ -38,7 +38,7 @@ def write_pictures(
         OSError: a picture cannot be written.
     """
     images = _told(drawn(avatar, take, background), len(take), progress)
-    if path.suffix in VIDEOS:
+    if path.suffix.lower() in VIDEOS:
         write_video(path, images, take.fps)
     else:
         for number, image in enumerate(images):

@@ -10,9 +10,12 @@ from scipy.spatial.transform import Rotation
 from models.avatar import Avatar
 from models.body import BodyKind, Motion
 from models.cameras import Camera
+from models.errors import InputError
 from models.formats import is_amass, read_amass, read_bvh
 
 Array = NDArray[np.floating]
+
+MOST_FRAMES = 2**18  # of a motion at another rate: two hours at 30 a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +51,22 @@ def read_motion(path: Path, avatar: Avatar) -> Source:
 
 
 def resampled(motion: Motion, fps: float) -> Motion:
-    """The motion at another rate, at the same speed: between frames, joints turn the shortest way."""
+    """The motion at another rate, at the same speed: between frames, joints turn the shortest way.
+
+    Raises:
+        InputError: it would have more than `MOST_FRAMES` frames.
+    """
     if np.isclose(fps, motion.fps):
         return motion
     last = len(motion) - 1
-    at = np.arange(np.floor(last * fps / motion.fps + 1e-6) + 1) * motion.fps / fps
+    count = np.floor(last * fps / motion.fps + 1e-6) + 1
+    if count > MOST_FRAMES:
+        raise InputError(
+            f"The motion of {last / motion.fps:g} seconds has {count:.0f} frames at {fps:g} a second, "
+            f"more than {MOST_FRAMES}.",
+            f"Give a lower --fps, or see whether the motion's own rate, {motion.fps:g}, is right.",
+        )
+    at = np.arange(count) * motion.fps / fps
     first = np.minimum(at.astype(np.int64), last)
     second, share = np.minimum(first + 1, last), (at - first)[:, None]
 

@@ -18,6 +18,7 @@ from stages.render.motions import Source, in_place, read_motion, resampled
 Array = NDArray[np.floating]
 Around = Literal["orbit", "turntable"]
 
+LARGEST = 8192  # pixels of a side of a picture
 TURN_SECONDS = 3.0
 TURN_FPS = 24.0
 _UNSEEN_SIZE = (720, 720)  # of a motion that no camera saw
@@ -73,10 +74,30 @@ def plan(
         The takes, and notes for the user.
 
     Raises:
-        InputError: a file cannot be used, or the files do not fit each other.
+        InputError: a file cannot be used, the files do not fit each other, or the pictures would be beyond
+            `LARGEST`.
     """
+    takes, notes = _takes(avatar, motion, cameras, around, size, fps)
+    for width, height in {take.size for take in takes}:
+        if max(width, height) > LARGEST:
+            raise InputError(
+                f"{cameras or motion}: pictures of {width} x {height} pixels are too large.",
+                f"Give a --size of up to {LARGEST} pixels a side.",
+            )
+    return takes, notes
+
+
+def _takes(
+    avatar: Avatar,
+    motion: Path | None,
+    cameras: Path | None,
+    around: Around | None,
+    size: tuple[int, int] | None,
+    fps: float | None,
+) -> tuple[list[Take], tuple[str, ...]]:
     if around == "turntable" and motion is None:
-        return [_turn(avatar, a_pose(), size, fps or TURN_FPS, round(TURN_SECONDS * (fps or TURN_FPS)))], ()
+        rate = fps or TURN_FPS
+        return [_turn(avatar, a_pose(), size, rate, max(1, round(TURN_SECONDS * rate)))], ()
     if motion is None:
         raise InputError("There is no motion to draw.", "Give one with --motion, or --turntable.")
     source = read_motion(motion, avatar)

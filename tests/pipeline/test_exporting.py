@@ -1,17 +1,24 @@
 """The command `export` on a small finished workspace."""
 
+import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from models.avatar import Avatar
+from models.body import Motion
+from models.errors import InputError
 from models.formats import read_ply
 from pipeline.__main__ import main
+from pipeline.exporting import Selection, export_workspace
 from pipeline.workspace import Workspace
+from stages.base import silent
 from stages.export.content import NEEDS
 from stages.export.formats import FORMATS
 from stages.images import read_grey
@@ -129,7 +136,6 @@ def test_calls_that_cannot_be_meant(
         (lambda place: shutil.rmtree(place.folder), "has not finished: frames is missing"),
         (lambda place: (place.stage_folder("optimize") / "manifest.json").unlink(), "optimize is missing"),
         (lambda place: (place.stage_folder("optimize") / "avatar.npz").write_bytes(b"half"), "is damaged"),
-        (lambda place: place.record_path.unlink(), "workspace.json is damaged"),
     ],
 )
 def test_a_workspace_that_has_not_finished(
@@ -143,6 +149,36 @@ def test_a_workspace_that_has_not_finished(
     assert export("--format", "ply", "--output", "out") == 2
     assert message in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_a_workspace_of_an_older_configuration(export: Call, workspace: Workspace) -> None:
+    workspace.record_path.write_text('{"format": 1, "configuration": {"masks": {"forgotten": 1}}}')
+    assert export("--format", "ply,glb") == 0
+    assert names(workspace.folder / "exported") == ["avatar.ply", "body.glb"]
+
+
+def test_the_record_says_which_smpl_file_it_was(
+    inputs: Inputs,  # noqa: F811
+    avatar: Avatar,  # noqa: F811
+    motion: Motion,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    made = shutil.copytree(inputs["optimize"], tmp_path / "made")
+    replace(avatar, body="smpl").save(made / "avatar.npz")
+    replace(motion, body="smpl").save(made / "motion.npz")
+    place = finished_workspace(Workspace(tmp_path / "smpl.hsplat"), {**inputs, "optimize": made}, NEEDS)
+
+    def write() -> None:
+        export_workspace(place, ["glb"], None, Selection(), False, None, silent)
+
+    record = json.loads(place.record_path.read_text())
+    record["configuration"]["optimize"] = {"body": str(tmp_path / "lost.npz")}
+    place.record_path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"lost\.npz"):
+        write()
+    place.record_path.unlink()
+    with pytest.raises(InputError, match=r"workspace\.json is damaged"):
+        write()
 
 
 def test_the_help_names_every_format(export: Call, capsys: pytest.CaptureFixture[str]) -> None:

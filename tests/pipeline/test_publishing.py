@@ -56,6 +56,43 @@ def test_a_folder_replaces_an_older_one_of_ours(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_link_to_a_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "000000.png").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    before = sorted(tmp_path.rglob("*"))
+    with (
+        pytest.raises(InputError, match="is a link to a folder"),
+        publishing(tmp_path / "link", force=True, folder_of=".png"),
+    ):
+        raise AssertionError
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_folder_comes_back_if_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "frames"
+    with publishing(target, folder_of=".png") as partial:
+        (partial / "000000.png").write_text("old")
+    rename = Path.rename
+
+    def fails(path: Path, to: Path) -> Path:
+        if ".partial" in path.name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with (
+        pytest.raises(InputError, match="cannot be written"),
+        publishing(target, force=True, folder_of=".png") as partial,
+    ):
+        (partial / "000000.png").write_text("new")
+    assert (target / "000000.png").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
 @pytest.mark.parametrize(
     ("prepare", "folder_of", "reason"),
     [

@@ -66,6 +66,11 @@ def test_every_camera_has_files_of_its_own(call: Call, tmp_path: Path) -> None: 
     assert {"a_cam0.webm", "a_cam1.webm"} <= here()
 
 
+def test_a_suffix_in_capitals_is_a_videos_too(call: Call) -> None:  # noqa: F811
+    assert call("render", "clip.hsplat", "--output", "a.MP4", "--size", "64x48") == 0
+    assert len(probe(Path("a.MP4")).times) == FRAMES
+
+
 def test_nothing_is_overwritten_unasked(
     call: Call,  # noqa: F811
     capsys: pytest.CaptureFixture[str],
@@ -115,14 +120,17 @@ def test_a_failed_call_leaves_nothing_behind(
         (("clip.hsplat/optimize/avatar.npz",), "no motion"),
         (("clip.hsplat/optimize/motion.npz", "--turntable"), "not an avatar"),
         (("old.npz", "--turntable"), "avatar of version 99"),
+        (("single.npy", "--turntable"), "cannot be read as an avatar"),
         (("clip.hsplat", "--background", "green"), "no colour"),
         (("clip.hsplat", "--size", "0x10"), "no size"),
         (("clip.hsplat", "--size", "512"), "no size"),
         (("clip.hsplat", "--fps", "0"), "no frame rate"),
         (("clip.hsplat", "--fps", "nan"), "no frame rate"),
+        (("clip.hsplat", "--fps", "1e-9"), "no frame rate"),
         (("clip.hsplat", "--device", "tpu"), "not known"),
         (("clip.hsplat", "--output", "out.gif"), "not written"),
         (("clip.hsplat", "--output", "out.mp4", "--background", "transparent"), "cannot be transparent"),
+        (("clip.hsplat", "--output", "out.MP4", "--background", "transparent"), "cannot be transparent"),
         (("clip.hsplat", "--output", "clip.hsplat", "--force"), "other files"),
     ],
 )
@@ -137,6 +145,7 @@ def test_what_cannot_be_used_is_told_and_nothing_written(
     Path("cut.bvh").write_text("HIERARCHY\nJOINT Hips\n{\n")
     np.savez("legs.npz", **{**vars(motion), "poses": np.zeros((FRAMES, 24))})
     np.savez("flat.npz", K=np.eye(2), T_world_cam=np.eye(4))
+    np.save("single.npy", np.zeros(3))
     avatar.save(Path("old.npz"))
     with np.load("old.npz") as stored:
         np.savez("old.npz", **{**stored, "version": np.array(99)})

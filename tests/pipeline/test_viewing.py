@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -207,7 +208,23 @@ def test_what_cannot_be_shown_ends_with_2(
     Path("text.npz").write_text("no avatar")
     assert call("text.npz") == 2
     assert "text.npz" in capsys.readouterr().err
+    np.save("single.npy", np.zeros(3))
+    assert call("single.npy") == 2
+    assert "single.npy is not an avatar file" in " ".join(capsys.readouterr().err.split())
     assert call(".") == 2
+
+
+def test_a_slip_is_told_before_anything_large_is_imported(tmp_path: Path) -> None:
+    np.save(tmp_path / "single.npy", np.zeros(3))
+    program = (
+        "import sys, pathlib\n"
+        "from models.errors import InputError\n"
+        "from pipeline.viewing import scene_of\n"
+        "try:\n    scene_of(pathlib.Path(sys.argv[1]))\n"
+        "except InputError:\n    sys.exit('torch' in sys.modules)\n"
+    )
+    for name in ("single.npy", "absent.npz", "."):
+        assert subprocess.run([sys.executable, "-c", program, tmp_path / name]).returncode == 0
 
 
 def test_ctrl_c_ends_it_quietly(workspace: Workspace, capfd: pytest.CaptureFixture[str]) -> None:

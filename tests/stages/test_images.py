@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stages.images import read_coverage, read_image, write_image
+from stages.images import coverage, read_coverage, read_image, write_image
 
 TRUTH = np.zeros((20, 30), dtype=bool)
 TRUTH[5:15, 8:20] = True
@@ -40,6 +40,15 @@ def test_soft_masks_stay_soft(tmp_path: Path) -> None:
     soft = np.linspace(0, 255, 600).reshape(20, 30).astype(np.uint8)
     write_image(tmp_path / "mask.png", soft)
     np.testing.assert_array_equal(read_coverage(tmp_path / "mask.png"), soft)
+
+
+def test_a_videos_picture_has_the_values_that_it_has() -> None:
+    noise = TRUTH.astype(np.uint8)  # of lossy compression, in a picture that is black
+    np.testing.assert_array_equal(coverage(np.dstack([noise] * 3)), noise)
+    opaque = np.dstack([*3 * [noise], np.full((20, 30), 255, np.uint8)])
+    np.testing.assert_array_equal(coverage(opaque), noise)
+    clear = np.dstack([*3 * [np.full((20, 30), 90, np.uint8)], noise])
+    np.testing.assert_array_equal(coverage(clear), noise)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture"])

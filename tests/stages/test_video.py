@@ -46,6 +46,15 @@ def test_written_pictures_come_back(tmp_path: Path) -> None:
         )
 
 
+def test_a_suffix_in_capitals_is_the_same(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.WEBM", np.full((2, 48, 64, 4), 128, np.uint8), fps=5)
+    write_video(tmp_path / "a.MP4", greys(2), fps=5)
+    with av.open(str(tmp_path / "a.WEBM")) as film:
+        assert film.streams.video[0].codec_context.name in ("vp9", "libvpx-vp9")
+    with av.open(str(tmp_path / "a.MP4")) as film:
+        assert film.streams.video[0].codec_context.name == "h264"
+
+
 def test_browsers_can_play_it(tmp_path: Path) -> None:
     path = tmp_path / "odd.mp4"
     write_video(path, greys(10, height=47, width=63), fps=15)

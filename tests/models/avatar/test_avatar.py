@@ -222,3 +222,24 @@ def test_on_cuda_it_is_the_same_picture(avatar: Avatar) -> None:
     drawn = avatar.to("cuda").pose(poses, trans).render(moved, background=torch.ones(3))
     assert drawn.device.type == "cuda"
     assert (drawn.cpu() - expected).abs().mean() < 0.002
+
+
+@pytest.mark.parametrize("version", [np.array([1, 2]), np.array("one"), np.array(b"1"), np.array(99)])
+def test_an_avatar_of_another_version_is_refused(avatar: Avatar, tmp_path: Path, version: np.ndarray) -> None:
+    avatar.save(tmp_path / "avatar.npz")
+    with np.load(tmp_path / "avatar.npz") as stored:
+        np.savez(tmp_path / "avatar.npz", **{**stored, "version": version})
+    with pytest.raises(InputError, match=r"avatar\.npz: avatar of version"):
+        Avatar.load(tmp_path / "avatar.npz")
+
+
+def test_a_file_that_is_no_archive_is_no_avatar(avatar: Avatar, tmp_path: Path) -> None:
+    avatar.save(tmp_path / "good.npz")
+    good = (tmp_path / "good.npz").read_bytes()
+    damaged = good[:200] + bytes(255 - byte for byte in good[200:400]) + good[400:]
+    for name, content in {"empty": b"", "text": b"avatar", "cut": good[:-50], "damaged": damaged}.items():
+        (tmp_path / name).write_bytes(content)
+    np.save(tmp_path / "single.npy", np.zeros(3))
+    for name in ("empty", "text", "cut", "damaged", "single.npy", "absent", "."):
+        with pytest.raises(InputError, match="cannot be read as an avatar"):
+            Avatar.load(tmp_path / name)

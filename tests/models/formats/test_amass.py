@@ -95,6 +95,7 @@ GOOD = {"poses": np.zeros((4, 165)), "trans": np.zeros((4, 3)), "mocap_frame_rat
         ({"poses": np.zeros((4, 72), dtype="U3")}, "finite"),
         ({"trans": np.zeros((3, 3))}, "trans"),
         ({"mocap_frame_rate": np.array(0)}, "rate"),
+        ({"mocap_frame_rate": np.array(1e-9)}, "rate"),
         ({"mocap_frame_rate": np.array([30, 30])}, "rate"),
         ({"poses": None}, "lacks"),
         ({"mocap_frame_rate": None}, "lacks"),

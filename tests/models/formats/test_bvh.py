@@ -219,6 +219,8 @@ GOOD = bvh(mixamo())
         (GOOD.replace("Frames: 6", "Frames: -1"), "-1 frames"),
         (GOOD.replace("Frames: 6", "Frames: many"), "no number"),
         (GOOD.replace("Frame Time: 0.0083333", "Frame Time: 0"), "0 seconds"),
+        (GOOD.replace("Frame Time: 0.0083333", "Frame Time: 1e9"), "1e\\+09 seconds"),
+        (GOOD.replace("Frame Time: 0.0083333", "Frame Time: 1e-5"), "1e-05 seconds"),
         (GOOD.replace("OFFSET 0 1 0", "OFFSET 0 1", 1), "2 numbers"),
         (GOOD.replace("OFFSET 0 1 0", "OFFSET 0 nan 0", 1), "finite"),
         (

@@ -56,6 +56,11 @@ def test_resampling_keeps_the_speed_and_the_frames_that_stay(motion: Motion) -> 
     assert len(resampled(motion, 1.0)) == 1
 
 
+def test_resampling_has_an_end(motion: Motion) -> None:
+    with pytest.raises(InputError, match="3000001 frames at 1000 a second"):
+        resampled(replace(motion, fps=1e-3), 1000)
+
+
 def test_joints_turn_the_shortest_way(motion: Motion) -> None:
     poses = np.zeros((2, 72), np.float32)
     poses[:, 1] = [np.pi - 0.1, -np.pi + 0.1]  # 0.2 radians apart, across the half turn

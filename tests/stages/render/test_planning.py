@@ -151,6 +151,10 @@ EYE = np.eye(4)[None]
         ({"frame": [0.5]}, "whole"),
         ({"frame": [-1]}, "whole"),
         ({"frame": [99]}, "up to 99"),
+        ({"frame": [1e300]}, "whole"),
+        ({"K": K.T, "width": WIDTH, "height": HEIGHT}, "transposed"),
+        ({"K": K + np.eye(3, k=1), "width": WIDTH, "height": HEIGHT}, "skew"),
+        ({"width": 2**15, "height": 9}, "32768 x 9 pixels are too large"),
         ({"frame": [0, 1]}, "shape"),
         ({"width": 1e9, "height": 1}, "cannot be drawn"),
     ],
@@ -161,6 +165,19 @@ def test_cameras_that_are_none_are_refused(
     with pytest.raises(InputError, match=reason) as told:
         plan(avatar, motion_file, make_cameras(1, **changes))
     assert "cameras.npz" in told.value.problem
+
+
+def test_a_turntable_has_a_picture_at_any_rate(avatar: Avatar) -> None:
+    (take,), _ = plan(avatar, around="turntable", fps=0.001)
+    assert (len(take), take.fps) == (1, 0.001)
+
+
+def test_pictures_that_no_memory_holds_are_refused(avatar: Avatar, motion: Motion, tmp_path: Path) -> None:
+    replace(motion, width=2**15).save(tmp_path / "motion.npz")
+    with pytest.raises(InputError, match=r"motion\.npz: pictures of 32768 x .* too large") as told:
+        plan(avatar, tmp_path / "motion.npz")
+    assert "--size" in told.value.next_step
+    plan(avatar, tmp_path / "motion.npz", size=(64, 64))
 
 
 def test_without_a_motion_there_is_nothing_but_a_turntable(avatar: Avatar) -> None:
