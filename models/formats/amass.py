@@ -16,7 +16,7 @@ from models.body import SHAPE_COUNT, BodyKind, Motion
 from models.body.motion import LARGEST_ANGLE, RATES
 from models.body.transfer import SMPL_PELVIS
 from models.errors import InputError
-from models.formats.foreign import motion_on
+from models.formats.foreign import FARTHEST, motion_on
 from models.npz import Unreadable, names_in, read_npz
 
 Array = NDArray[np.float64]
@@ -132,6 +132,8 @@ def _checked(path: Path) -> tuple[Array, Array, float]:
         )
     if trans.shape != (len(poses), 3):
         raise _refusal(path, f"has trans of shape {trans.shape}, expected {(len(poses), 3)}")
+    if np.abs(trans).max() > FARTHEST:
+        raise _refusal(path, f"has somebody {np.abs(trans).max():g} metres away")
     if rate.size != 1 or not RATES[0] <= rate.item() <= RATES[1]:
         raise _refusal(path, f"has a frame rate of {str(rate)[:40]}")
     if np.linalg.norm(poses.reshape(len(poses), -1, 3), axis=-1).max() > LARGEST_ANGLE:
