@@ -33,6 +33,7 @@ from benchmarks.loop_table import machine
 from pipeline import config
 from pipeline.batch import thumbnails
 from pipeline.batch.scheduling import remote_scheduler
+from pipeline.chain import recorded, state
 from pipeline.hashing import file_hash
 from pipeline.tasks import text
 from pipeline.workspace import Workspace
@@ -276,6 +277,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"write {TABLE.name}")
     options = parser.parse_args()
     source = Workspace(options.workspace)
+    if any(not state(source, step).done for step in recorded(source)):
+        raise SystemExit(f"{source.folder} is out of date; finish it with run.")
     parts = [HEADING.format(machine=machine())]
     for part in (
         up_to_date(source, options.clips),
