@@ -5,6 +5,7 @@ Relative paths count from the current folder, whoever names them; the configurat
 """
 
 import difflib
+import math
 import reprlib
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 import stages
 from models.errors import InputError
-from pipeline.bodies import body_file
+from models.files import read_bounded
 from pipeline.paths import absolute
 from stages.base import Settings, Stage
 
@@ -40,10 +41,20 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "focal": ("frames.focal",),
 }
 _DEEPEST = 8  # of nested keys that are looked at
+_LARGEST = 2**18  # bytes of a configuration file; default.yaml has 6,000
+_MOST_KEYS = 10_000  # of a mapping, what it merges written out
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 _MOST_LISTED = 12  # possible keys in a message
-_brief = reprlib.Repr()
+
+
+class _Brief(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if x.bit_length() < 1000 else "a number of very many digits"
+
+
+_brief = _Brief()
 _brief.maxlevel = 2
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
@@ -115,7 +126,7 @@ def load(
     for source, origin in sources:
         values = _merged(values, _sections(source, origin))
         origins |= origin
-    return _validated(_with_bodies(values), origins)
+    return _validated(values, origins)
 
 
 def _option_keys(option: str) -> list[Key]:
@@ -144,15 +155,6 @@ def _validated(values: Values, origins: Origins) -> Settings:
             "configs/default.yaml lists every key with its meaning.",
         )
     return schema().model_validate(_absolute(config.model_dump()))
-
-
-def _with_bodies(values: Values) -> Values:
-    """The values with the files of bodies that are given by name."""
-    for key in _option_keys("body"):
-        body = _value(values, key)
-        if isinstance(body, str | Path):
-            values = _merged(values, _nested(list(key), body_file(Path(body)), "")[0])
-    return values
 
 
 def _truth_values(values: Values, origins: Origins) -> list[str]:
@@ -210,7 +212,7 @@ def _preset(name: str) -> tuple[Values, Origins]:
 def _file(path: Path) -> tuple[Values, Origins]:
     path = absolute(path)
     try:
-        text = path.read_text("utf-8")
+        text = read_bounded(path, _LARGEST).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file in UTF-8"
         raise InputError(f"The configuration file {path} cannot be read: {reason}.") from error
@@ -219,19 +221,27 @@ def _file(path: Path) -> tuple[Values, Origins]:
 
 def _parsed(text: str, name: str) -> tuple[Values, Origins]:
     """A YAML text's values, and the line of every key."""
-    try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        values = loader.construct_document(node) if node else {}
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that cannot be
-        raise InputError(f"{_place(error, name)} is not valid YAML: {_reason(error)}.") from error
-    except RecursionError as error:
-        raise InputError(f"{name} is nested too deeply.") from error
+    values, node = _yaml(text, name)
     if not isinstance(values, dict):
         raise InputError(
             f"{name} holds no keys but {_shown(values)}.", "Write `section:` with `key: value` below."
         )
     return values, {key: f"{name}:{line}" for key, line in _lines(node)}
+
+
+def _yaml(text: str, name: str) -> tuple[Any, yaml.Node | None]:
+    """What a YAML text stands for, and its nodes; {} where it is empty."""
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node and _most_merged(node, {}) > _MOST_KEYS:
+            raise InputError(f"{name} merges (`<<`) more than {_MOST_KEYS} keys.")
+        return (loader.construct_document(node) if node else {}), node
+    except RecursionError as error:
+        raise InputError(f"{name} is nested too deeply.") from error
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
+        # Beside YAML's own: a date or a number that cannot be, a tag on something else than it is for.
+        raise InputError(f"{_place(error, name)} is not valid YAML: {_reason(error)}.") from error
 
 
 def _place(error: Exception, name: str) -> str:
@@ -241,6 +251,33 @@ def _place(error: Exception, name: str) -> str:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+
+
+def _most_merged(node: yaml.Node, sizes: dict[int, float]) -> float:
+    """The keys of the largest mapping at or below a node once its merges (`<<`) are written out.
+
+    Each level of them may double what is below; one that merges itself is infinite.
+    """
+    if id(node) in sizes:
+        return sizes[id(node)]
+    sizes[id(node)] = 0.0  # an alias within what it stands for is no harm by itself
+    inner = node.value if isinstance(node, yaml.CollectionNode) else []
+    parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
+    below = max((_most_merged(part, sizes) for part in parts), default=0.0)
+    sizes[id(node)] = max(below, _merged_size(node, {}))
+    return sizes[id(node)]
+
+
+def _merged_size(node: yaml.Node, sizes: dict[int, float]) -> float:
+    if id(node) not in sizes:
+        sizes[id(node)] = math.inf
+        if isinstance(node, yaml.MappingNode):
+            merged = [value for key, value in node.value if key.tag == _MERGE]
+            sizes[id(node)] = len(node.value) + sum(_merged_size(value, sizes) for value in merged)
+        else:
+            inner = node.value if isinstance(node, yaml.SequenceNode) else []
+            sizes[id(node)] = sum(_merged_size(value, sizes) for value in inner)
+    return sizes[id(node)]
 
 
 def _lines(node: yaml.Node | None) -> Iterable[tuple[Key, int]]:
@@ -264,12 +301,12 @@ def _assignment(text: str) -> tuple[Values, Origins]:
     if not equals or not key.strip():
         raise InputError(f"--set {text!r} is not of the form KEY=VALUE.", "Example: --set frames.fps=10")
     try:
-        parsed = yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        parsed, node = _yaml(value, "--set")
+    except InputError as error:
         raise InputError(
-            f"--set {text!r}: the value is not valid YAML.", "Quote text: --set 'a.b=\"x\"'"
+            f"--set {text[:80]!r}: the value is not valid YAML.", "Quote text: --set 'a.b=\"x\"'"
         ) from error
-    return _nested(key.strip().split("."), parsed, "--set")
+    return _nested(key.strip().split("."), parsed if node else None, "--set")
 
 
 def _nested(path: list[str], value: Any, origin: str) -> tuple[Values, Origins]:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from models.errors import InputError
 from pipeline import config
+from pipeline.containment import refuse_links
 from pipeline.workspace import Damaged, Workspace
 
 
@@ -15,9 +16,11 @@ def finished(workspace: Workspace, names: Iterable[str]) -> dict[str, Path]:
     """The folders of some stages, which must be whole and made from one another.
 
     Raises:
-        InputError: a stage is missing, damaged or older than what it is made of, or a run is at work.
+        InputError: a stage is missing, damaged or older than what it is made of, the folder holds links, or a
+            run is at work.
     """
     advice = f"Finish it: hsplat-pipeline run VIDEO --workspace {workspace.folder}"
+    refuse_links(workspace.folder)
     if workspace.running:
         raise InputError(f"A run is at work in {workspace.folder}.", "Wait until it ends.")
     manifests = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import InputError
+from models.files import open_regular
 
 # A file that changed this recently may change again within the same tick of the file system's clock.
 _SETTLED_NS = 2_000_000_000
@@ -20,7 +21,7 @@ _SEAL = "seal"
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -9,13 +9,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic_core import from_json
 
 import stages
 from models.errors import HsplatError, InputError, StageError
+from models.files import read_bounded
+from pipeline.containment import refuse_links, stays_inside
 from pipeline.hashing import Hashes, file_hash, sealed, unsealed
 from pipeline.lock import Lock, holder, was_begun, was_held
 from pipeline.paths import absolute
@@ -23,10 +25,17 @@ from pipeline.paths import absolute
 MANIFEST = "manifest.json"
 Model = TypeVar("Model", bound=BaseModel)
 _FORMAT = 1
+_LARGEST = 64 * 2**20  # bytes of a file of JSON; a manifest has some hundred for every file
 _LOGS_KEPT = 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _TRIAL = 8 * 2**20  # bytes
+
+
+def _inside(name: str) -> str:
+    if not stays_inside(name):
+        raise ValueError("leads out of the folder")
+    return name
 
 
 class Output(BaseModel):
@@ -56,7 +65,7 @@ class Manifest(BaseModel):
     peak_memory: int
     peak_gpu_memory: int = 0
     summary: dict[str, Any]
-    outputs: dict[str, Output]
+    outputs: dict[Annotated[str, AfterValidator(_inside)], Output]
 
 
 class Record(BaseModel):
@@ -121,10 +130,12 @@ class Workspace:
         """Claims the folder for a run on `video`: made if missing, locked, tidied of what a killed run left.
 
         Raises:
-            InputError: it is another video's, not a workspace, in use, or cannot be written.
+            InputError: it is another video's, not a workspace, in use, holds links, or cannot be written.
         """
         with ExitStack() as held:
             try:
+                if os.path.lexists(self.record_path) or os.path.lexists(self.folder / "lock"):
+                    refuse_links(self.folder)
                 if self.folder.is_dir() and not self._is_ours() and any(self.folder.iterdir()):
                     raise InputError(
                         f"{self.folder} is not a workspace, and not empty.",
@@ -227,6 +238,8 @@ class Workspace:
             Damaged: the manifest cannot be read, or the files are not those that it lists.
         """
         folder = self.stage_folder(stage)
+        if folder.is_symlink():
+            raise Damaged(f"{stage} is a symbolic link")
         manifest = read_json(folder / MANIFEST, Manifest)
         for name, output in manifest.outputs.items():
             if fault := _fault(folder / name, output, verify):
@@ -357,7 +370,7 @@ def read_json(path: Path, model: type[Model]) -> Model:
         Damaged: it cannot be read, or is not as it was written.
     """
     try:
-        return model.model_validate(unsealed(from_json(path.read_bytes())))
+        return model.model_validate(unsealed(from_json(read_bounded(path, _LARGEST))))
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -369,7 +382,7 @@ def read_json(path: Path, model: type[Model]) -> Model:
 def _is_json_of_others(path: Path) -> bool:
     """Whether a file is whole JSON of another program, and not a record of ours with an error in it."""
     try:
-        content = from_json(path.read_bytes())
+        content = from_json(read_bounded(path, _LARGEST))
     except (OSError, ValueError):
         return False
     missing = Record.model_fields.keys() - (content.keys() if isinstance(content, dict) else set())

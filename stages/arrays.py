@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.body.motion import UNREADABLE
 from models.errors import InputError
+from models.npz import Unreadable, read_npz
 
 Array = NDArray[Any]
 Shape = tuple[Any, ...]
@@ -28,11 +28,10 @@ def read_arrays(
         InputError: the file cannot be read, lacks an array, or one is not of its shape or not finite.
     """
     try:
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files if name in known}
+        arrays = read_npz(path, known)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.", advice) from error
-    except UNREADABLE as error:
+    except Unreadable as error:
         raise InputError(f"{path} is not a plain npz file ({error}).", advice) from error
     if missing := [name for name in required if name not in arrays]:
         raise InputError(f"{path} lacks {', '.join(f'`{name}`' for name in missing)}.", advice)

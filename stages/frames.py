@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.errors import InputError
+from models.npz import read_stored
 from stages.base import Settings, Stage, Work
 from stages.disk import full_disk_told
 from stages.images import numbered, read_image, write_image
@@ -79,10 +80,11 @@ class Frames:
 
     @classmethod
     def load(cls, folder: Path) -> "Frames":
-        """Read what `run` wrote into `folder`."""
-        with np.load(folder / "frames.npz", allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return cls(folder, **{name: value if value.ndim else value.item() for name, value in arrays.items()})
+        """Read what `run` wrote into `folder`; raises StageError where it is damaged."""
+        names = [field.name for field in fields(cls) if field.name != "folder"]
+        arrays = read_stored(folder / "frames.npz", *names)
+        values: dict[str, Any] = {name: arrays[name] for name in names}
+        return cls(folder, **{name: value if value.ndim else value.item() for name, value in values.items()})
 
     def __len__(self) -> int:
         return len(self.times)

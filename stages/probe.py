@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError
+from stages.limits import bounded_memory
 
 # What may be opened. Playlists and image sequences are left out, since they name further files; a few audio
 # formats are in, so that a sound file is called one.
@@ -19,6 +20,8 @@ FORMATS = (
 )
 PROTOCOLS = "file"
 MAX_PIXELS = 8192 * 8192
+MAX_PICTURES = 4_000_000  # 18 hours, 60 a second
+MAX_RATE = 10_000.0  # pictures a second; cameras for slow motion make 1,000
 MIN_SIDE = 32
 DIAGONAL_35MM = math.hypot(36.0, 24.0)
 
@@ -65,12 +68,25 @@ def probe(path: Path) -> VideoInfo:
     """
     _check_file(path)
     try:
-        with av.open(
-            f"file:{path}", options={"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
-        ) as container:
+        with bounded_memory(), opened(path) as container:
             return _probe_container(path, container)
+    except MemoryError as error:
+        raise InputError(f"{path} claims to hold more than fits into memory.", EXPORT_AGAIN) from error
     except av.error.FFmpegError as error:
         raise InputError(f"{path} is not a video that can be read: {error.strerror}.", TRY_ANOTHER) from error
+
+
+def opened(path: Path) -> av.container.InputContainer:
+    """The file as PyAV has it: of no other formats than ours, and with nothing that it refers to.
+
+    Raises:
+        av.error.FFmpegError: it is no such file.
+    """
+    return av.open(
+        f"file:{path}",
+        options={"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS},
+        metadata_errors="replace",
+    )
 
 
 def _check_file(path: Path) -> None:
@@ -92,13 +108,16 @@ def _probe_container(path: Path, container: av.container.InputContainer) -> Vide
     stream = next((s for s in container.streams.video if not _is_cover(s)), None)
     if stream is None:
         raise InputError(f"{path} holds no moving pictures (a sound file?).", TRY_ANOTHER)
+    if stream.codec_context is None:
+        raise InputError(f"{path}: its pictures are of a kind that cannot be decoded.", EXPORT_AGAIN)
     _check_size(path, stream.width, stream.height)
     first, stamps = _scan(container, stream)
     if first is None:
         raise InputError(f"{path}: none of its pictures can be decoded.", EXPORT_AGAIN)
     times = _times(stamps, stream)
     width, height = _upright(first, stream.sample_aspect_ratio)
-    return VideoInfo(
+    _check_size(path, width, height)
+    video = VideoInfo(
         path=path,
         stream=stream.index,
         times=times,
@@ -108,6 +127,9 @@ def _probe_container(path: Path, container: av.container.InputContainer) -> Vide
         focal_35mm=_focal_35mm([stream.metadata, container.metadata]),
         missing=_missing(times, _promised_seconds(container, stream)),
     )
+    if video.rate > MAX_RATE:
+        raise InputError(f"{path}: its clock counts {video.rate:.3g} pictures a second.", EXPORT_AGAIN)
+    return video
 
 
 def _is_cover(stream: av.video.stream.VideoStream) -> bool:
@@ -129,6 +151,8 @@ def _scan(
     stamps: list[int | None] = []
     try:
         for packet in container.demux(stream):
+            if len(stamps) > MAX_PICTURES:
+                raise InputError(f"More than {MAX_PICTURES} pictures are too many.", "Cut the video first.")
             if packet.size and not packet.is_discard and not packet.is_corrupt:
                 stamps.append(packet.dts if packet.pts is None else packet.pts)
             if first is None:

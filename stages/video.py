@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError, StageError
-from stages.probe import EXPORT_AGAIN, FORMATS, MAX_PIXELS, PROTOCOLS, VideoInfo
+from stages.limits import bound_child
+from stages.probe import EXPORT_AGAIN, FORMATS, MAX_PIXELS, PROTOCOLS, VideoInfo, opened
 
 CLOCK = 90_000  # ticks per second of the decoded stream; divides by every usual frame rate
 THREADS = 2
@@ -126,7 +127,7 @@ def _source(video: VideoInfo, **options: Any) -> Any:
 
 def _decoder(video: VideoInfo) -> dict[str, str]:
     """ffmpeg's own decoders of VP8 and VP9 leave the transparency out; libvpx's do not."""
-    with av.open(f"file:{video.path}", options={"protocol_whitelist": PROTOCOLS}) as container:
+    with opened(video.path) as container:
         stream = container.streams[video.stream]
         name = stream.codec_context.name
         return {"vcodec": LIBVPX[name]} if name in LIBVPX and stream.metadata.get("alpha_mode") else {}
@@ -269,6 +270,7 @@ def _child(call: list[str], stdin: int, stdout: int) -> Iterator[tuple[subproces
     listener = threading.Thread(target=_listen, args=(process, complaints), daemon=True)
     listener.start()
     try:
+        bound_child(process)
         yield process, complaints
     finally:
         process.kill()

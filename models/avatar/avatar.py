@@ -11,10 +11,10 @@ from torch import Tensor
 
 from models.avatar.posing import PosedGaussians, pose_ellipsoids
 from models.body import Motion
-from models.body.motion import UNREADABLE
 from models.body.rotations import axis_angle_to_matrix
 from models.body.skinning import forward_kinematics
 from models.errors import InputError
+from models.npz import Unreadable, read_npz
 
 FORMAT = "hsplat-avatar"
 VERSION = 1
@@ -125,10 +125,10 @@ class Avatar:
         """
         advice = "Give the avatar.npz of a finished workspace's `export` folder."
         try:
-            with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (OSError, *UNREADABLE) as error:
-            raise InputError(f"{path}: cannot be read as an avatar ({error}).", advice) from error
+            arrays = read_npz(path)
+        except (OSError, Unreadable) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise InputError(f"{path}: cannot be read as an avatar ({reason}).", advice) from error
         if str(arrays.pop("format", "")) != FORMAT:
             raise InputError(f"{path}: is not an avatar file.", advice)
         version = arrays.pop("version", np.array(0))
@@ -156,6 +156,12 @@ def _finite(name: str, values: Tensor | NDArray[np.floating], size: int) -> Tens
     return tensor
 
 
+def _finite_singles(values: NDArray[Any]) -> bool:
+    """Whether they are finite numbers in single precision, too."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(values.astype(np.float32)).all())
+
+
 def _problem(arrays: dict[str, np.ndarray]) -> str | None:
     """What is wrong with the arrays of an avatar file, or None."""
     expected = {f.name for f in fields(Avatar)}
@@ -180,12 +186,10 @@ def _problem(arrays: dict[str, np.ndarray]) -> str | None:
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             return f"`{name}` has shape {arrays[name].shape}, expected {shape}"
-        if name != "body" and not (
-            np.issubdtype(arrays[name].dtype, np.number) and np.isfinite(arrays[name]).all()
-        ):
+        if name != "body" and not (arrays[name].dtype.kind in "fiu" and _finite_singles(arrays[name])):
             return f"`{name}` holds values that are not finite numbers"
     if str(arrays["body"]) not in ("embedded", "smpl"):
-        return f"unknown body '{arrays['body']}'"
+        return f"unknown body '{str(arrays['body'])[:20]}'"
     parents = arrays["parents"]
     if parents[0] != -1 or not all(0 <= p < i for i, p in enumerate(parents) if i):
         return "`parents` is not a tree of joints"

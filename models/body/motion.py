@@ -1,7 +1,5 @@
 """The motion file: a person's SMPL poses in camera space, frame by frame (docs/architecture.md)."""
 
-import zipfile
-import zlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -14,12 +12,11 @@ from models.body.body import JOINT_COUNT, SHAPE_COUNT, BodyKind, BodyModel, load
 from models.body.transfer import SMPL_PELVIS, SMPL_STATURE, shape_of_stature, stature, usual_stature
 from models.cameras import Camera, scale_intrinsics
 from models.errors import InputError
+from models.npz import Unreadable, read_npz
 
 Array = NDArray[Any]
 
 REQUIRED = ("poses", "trans", "betas", "K")
-UNREADABLE = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What numpy and zipfile raise at damaged files, archives of other kinds and pickled members."""
 LARGEST_ANGLE = 4 * np.pi
 """Radians. No joint turns further even when its angle is unwrapped over time; degrees in a file soon do."""
 LARGEST_SIDE = 2**15  # pixels
@@ -176,11 +173,10 @@ class _Reader:
     def _arrays(self) -> dict[str, Array]:
         known = {field.name for field in fields(Motion)}
         try:
-            with self.path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as data:
-                return {name: data[name] for name in data.files if name in known}
+            return read_npz(self.path, known)
         except OSError as error:
             raise self._refusal(f"cannot be read: {error.strerror or error}") from error
-        except UNREADABLE as error:
+        except Unreadable as error:
             raise self._refusal(f"is not a plain npz file ({error})") from error
 
     def _poses(self) -> Array:
@@ -244,10 +240,12 @@ class _Reader:
             raise self._refusal(f"has {name} of type {value.dtype}, expected numbers")
         if value.shape != shape:
             raise self._refusal(f"has {name} of shape {value.shape}, expected {shape}")
-        if not np.isfinite(value).all():
-            first = np.argwhere(~np.isfinite(value))[0].tolist()
+        with np.errstate(over="ignore"):  # what overflows is infinite, so no number
+            numbers: Array = value.astype(dtype)
+        if not np.isfinite(numbers).all():
+            first = np.argwhere(~np.isfinite(numbers))[0].tolist()
             raise self._refusal(f"has {name} with values that are no numbers, the first at {first}")
-        return value.astype(dtype)
+        return numbers
 
     def _refusal(self, problem: str) -> InputError:
         return InputError(

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from models.body.body import JOINT_COUNT, PARENTS, SHAPE_COUNT, BodyModel
 from models.body.smpl_pickle import load_smpl_pickle
 from models.errors import InputError
+from models.files import read_bounded
+from models.npz import LARGEST, read_npz
 from models.stub_pickle import Refused, Stub, to_array
 
 Array = NDArray[Any]
@@ -111,12 +113,11 @@ def _arrays(path: Path) -> dict[str, Array]:
 
 
 def _npz_parts(path: Path) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as data:
-        return {name: data[name] for name in SHAPES if name in data.files}
+    return dict(read_npz(path, SHAPES))
 
 
 def _pickle_parts(path: Path) -> dict[str, Any]:
-    content = load_smpl_pickle(path.read_bytes())
+    content = load_smpl_pickle(read_bounded(path, LARGEST))
     if not isinstance(content, dict):
         kind = content.kind if isinstance(content, Stub) else type(content).__name__
         raise Refused(f"holds {kind}, not a model")

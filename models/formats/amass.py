@@ -6,17 +6,18 @@ the model's own rest pelvis.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 from models.body import SHAPE_COUNT, BodyKind, Motion
-from models.body.motion import LARGEST_ANGLE, RATES, UNREADABLE
+from models.body.motion import LARGEST_ANGLE, RATES
 from models.body.transfer import SMPL_PELVIS
 from models.errors import InputError
-from models.formats.foreign import motion_on
+from models.formats.foreign import FARTHEST, motion_on
+from models.npz import Unreadable, names_in, read_npz
 
 Array = NDArray[np.float64]
 
@@ -106,22 +107,18 @@ def read_amass(
 def is_amass(path: Path) -> bool:
     """Whether a file is an npz with AMASS' frame rate, which no other motion file has."""
     try:
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as data:
-            return any(name in data.files for name in _RATES)
-    except (OSError, *UNREADABLE):
+        return not names_in(path).isdisjoint(_RATES)
+    except (OSError, Unreadable):
         return False
 
 
 def _checked(path: Path) -> tuple[Array, Array, float]:
     """Poses, translations and frames a second."""
     try:
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as data:
-            arrays: dict[str, Any] = {
-                name: data[name] for name in ("poses", "trans", *_RATES) if name in data.files
-            }
+        arrays = read_npz(path, ("poses", "trans", *_RATES))
     except OSError as error:
         raise _refusal(path, f"cannot be read: {error.strerror or error}") from error
-    except UNREADABLE as error:
+    except Unreadable as error:
         raise _refusal(path, f"is not a plain npz file ({error})") from error
     rate = next((arrays[name] for name in _RATES if name in arrays), None)
     if rate is None or "poses" not in arrays or "trans" not in arrays:
@@ -135,8 +132,10 @@ def _checked(path: Path) -> tuple[Array, Array, float]:
         )
     if trans.shape != (len(poses), 3):
         raise _refusal(path, f"has trans of shape {trans.shape}, expected {(len(poses), 3)}")
+    if np.abs(trans).max() > FARTHEST:
+        raise _refusal(path, f"has somebody {np.abs(trans).max():g} metres away")
     if rate.size != 1 or not RATES[0] <= rate.item() <= RATES[1]:
-        raise _refusal(path, f"has a frame rate of {rate}")
+        raise _refusal(path, f"has a frame rate of {str(rate)[:40]}")
     if np.linalg.norm(poses.reshape(len(poses), -1, 3), axis=-1).max() > LARGEST_ANGLE:
         raise _refusal(path, "turns joints by more than two turns; are these degrees?")
     return poses, trans, float(rate.item())

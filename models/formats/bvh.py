@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from models.body import JOINT_COUNT, JOINT_NAMES, BodyKind, Motion
 from models.body.skeletons import UnknownSkeleton, transfer
 from models.formats.bvh_text import parse_bvh, refusal
-from models.formats.foreign import motion_on
+from models.formats.foreign import FARTHEST, motion_on
 
 Array = NDArray[np.float64]
 
@@ -90,6 +90,8 @@ def read_bvh(
         )
     except UnknownSkeleton as error:
         raise refusal(path, f"has a skeleton that cannot be mapped to SMPL's joints: {error}") from error
+    if not (np.abs(matched.pelvis) <= FARTHEST).all():
+        raise refusal(path, f"has somebody more than {FARTHEST:g} metres away")
     return motion_on(rest_joints, matched.poses, matched.pelvis, recording.fps, body, betas), matched.note
 
 

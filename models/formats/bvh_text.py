@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from models.body.motion import RATES
 from models.errors import InputError
+from models.files import read_bounded
 
 Array = NDArray[np.float64]
 
@@ -68,9 +69,7 @@ def parse_bvh(path: Path) -> Recording:
             message has the line.
     """
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise refusal(path, f"has more than {LARGEST_FILE >> 20} MiB")
-        text = path.read_text("utf-8", errors="replace")
+        text = read_bounded(path, LARGEST_FILE).decode("utf-8", errors="replace")
     except OSError as error:
         raise refusal(path, f"cannot be read: {error.strerror or error}") from error
     return _Parser(path, text).recording()

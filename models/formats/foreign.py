@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 # Such files know no camera; a motion of ours needs one.
 _SIDE, _FOCAL = 1080, 1500.0
 _K = np.array([[_FOCAL, 0, _SIDE / 2], [0, _FOCAL, _SIDE / 2], [0, 0, 1]])
+FARTHEST = 1e6
+"""Metres from the origin that a file may put somebody; single precision has centimetres there."""
 
 
 def motion_on(

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.npz import read_stored
+
 Array = NDArray[np.floating]
 
 
@@ -30,6 +32,6 @@ class Landmarks:
 
     @classmethod
     def load(cls, path: Path) -> "Landmarks":
-        """Reads what `save` wrote."""
-        with np.load(path, allow_pickle=False) as data:
-            return cls(data["image"], data["world"], data["valid"])
+        """Reads what `save` wrote; raises StageError where it is damaged."""
+        data = read_stored(path, "image", "world", "valid")
+        return cls(data["image"], data["world"], data["valid"])

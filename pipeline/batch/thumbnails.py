@@ -27,10 +27,11 @@ def thumbnail(outcome: Outcome) -> Path | None:
 
 
 def _draw(video: Path, picture: Path) -> None:
-    import av  # an up-to-date batch needs no decoder
-    import cv2
+    import cv2  # an up-to-date batch needs no decoder
 
-    with av.open(str(video)) as container:
+    from stages.probe import opened
+
+    with opened(video) as container:
         stream = container.streams.video[0]
         if stream.duration:
             container.seek(stream.duration // 2, stream=stream)
@@ -40,5 +41,6 @@ def _draw(video: Path, picture: Path) -> None:
     small = cv2.resize(image, (_WIDTH, height), interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     partial = picture.with_name(f".{picture.name}.partial")
+    partial.unlink(missing_ok=True)  # which may be a link to anywhere
     partial.write_bytes(data.tobytes())
     partial.replace(picture)

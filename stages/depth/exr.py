@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError
+from models.files import open_regular
 
+MAX_VALUES = 4 * 8192 * 8192
 CHANNELS = (
     "Z",
     "DEPTH",
@@ -33,11 +35,12 @@ def read_exr(path: Path) -> NDArray[np.float32]:
             "Install the extra `exr` (uv sync --extra exr), or give an npz or PNGs of 16 bits.",
         ) from error
     try:
-        path.open("rb").close()
+        open_regular(path).close()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints warnings
+            _check_size(path, OpenEXR.File(str(path), separate_channels=True, header_only=True).header())
             file = OpenEXR.File(str(path), separate_channels=True)
             channels: dict[str, Any] = file.channels()
     except (RuntimeError, ValueError) as error:
@@ -50,3 +53,11 @@ def read_exr(path: Path) -> NDArray[np.float32]:
             "Name the channel Z (or depth, V, Y, R).",
         )
     return np.asarray(channel.pixels, np.float32)
+
+
+def _check_size(path: Path, header: dict[str, Any]) -> None:
+    """Refuses pictures whose header alone says that they do not fit."""
+    low, high = (np.asarray(corner, np.int64) for corner in header["dataWindow"])
+    width, height = (high - low + 1).tolist()
+    if width * height * len(header["channels"]) > MAX_VALUES:
+        raise InputError(f"{path}: {width}x{height} pixels are too many.", "Scale it down.")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError
+from models.npz import read_stored
 from stages.disk import full_disk_told
 
 Map = NDArray[np.float32]
@@ -72,9 +73,9 @@ def read_maps(path: Path, count: int) -> dict[str, Map]:
     """
     if not path.exists():
         return {}
-    with np.load(path, allow_pickle=False) as data:
-        found = {kind: data[kind] for kind in KINDS if kind in data}
-        scale = data.get("scale")
+    data = read_stored(path)
+    found = {kind: data[kind] for kind in KINDS if kind in data}
+    scale = data.get("scale")
     for kind, values in found.items():
         if values.ndim != 3 or len(values) != count:
             raise InputError(

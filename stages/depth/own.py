@@ -1,9 +1,8 @@
 """The user's own depth maps: an npz, a folder of 16-bit PNGs, or one of EXRs."""
 
 import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError
+from models.files import open_regular, read_bounded
+from models.npz import LARGEST, Unreadable, damage_told, read_header
 from stages.base import Work
 from stages.depth.exr import read_exr
 from stages.depth.maps import KINDS, Map, write_maps
@@ -78,7 +79,7 @@ def _read_pictures(files: list[Path], scale: float, frames: Frames) -> Iterator[
 
 def _read_png(file: Path) -> NDArray[np.uint16]:
     try:
-        data = np.frombuffer(file.read_bytes(), np.uint8)
+        data = np.frombuffer(read_bounded(file, LARGEST), np.uint8)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.", "Check its permissions.") from error
     try:
@@ -106,14 +107,25 @@ def _archive(path: Path, frames: Frames) -> Iterator[tuple[str, Iterator[NDArray
 @contextmanager
 def _member(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """The array to use as a stream, since maps of a whole long video may not fit into memory."""
-    try:
-        with zipfile.ZipFile(path) as archive:
+    with ExitStack() as opened:
+        with _refused(path):
+            archive = opened.enter_context(zipfile.ZipFile(opened.enter_context(open_regular(path))))
             kind = next((kind for kind in KINDS if f"{kind}.npy" in archive.namelist()), None)
             if kind is None:
                 raise InputError(f"{path} has neither `disparity` nor `depth`.", FORM)
-            with archive.open(f"{kind}.npy") as stream:
-                yield kind, stream
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+            stream = opened.enter_context(archive.open(f"{kind}.npy"))
+        yield kind, stream
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """What the archive's damage makes libraries raise, as an InputError."""
+    try:
+        with damage_told():
+            yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.", FORM) from error
+    except Unreadable as error:
         raise InputError(f"{path} cannot be read as an npz file: {error}.", FORM) from error
 
 
@@ -125,8 +137,9 @@ def _maps_of_frames(path: Path, stream: IO[bytes], frames: Frames) -> Iterator[N
     size = dtype.itemsize * shape[1] * shape[2]
     position = 0
     for index in wanted:
-        stream.seek((int(index) - position) * size, 1)
-        data = stream.read(size)
+        with _refused(path):
+            stream.seek((int(index) - position) * size, 1)
+            data = stream.read(size)
         if len(data) < size:
             raise InputError(f"{path} is cut off.", "Write it again.")
         position = int(index) + 1
@@ -134,14 +147,8 @@ def _maps_of_frames(path: Path, stream: IO[bytes], frames: Frames) -> Iterator[N
 
 
 def _header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    try:
-        version = np.lib.format.read_magic(stream)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, fortran_order, dtype = read(stream)
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read as an npz file: {error}.", FORM) from error
+    with _refused(path):
+        shape, fortran_order, dtype = read_header(stream)
     if dtype.kind not in "fiu":
         raise InputError(f"{path} holds values of type {dtype}, not numbers.", FORM)
     if fortran_order:

@@ -15,6 +15,7 @@ from models.body import BodyModel, Motion
 from models.errors import InputError
 from models.metrics import Distance
 from models.metrics.image import comparable
+from models.npz import read_npz
 from stages.evaluate.truth import Truth
 from stages.frames import Frames
 from stages.images import numbered, read_grey
@@ -50,8 +51,8 @@ class HeldOut:
             InputError: it is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as data:
-                frames, poses, trans = (data[name] for name in ("frames", "poses", "trans"))
+            data = read_npz(path)
+            frames, poses, trans = (data[name] for name in ("frames", "poses", "trans"))
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
                 f"{path} cannot be read ({error}).", "Run again with --redo optimize."

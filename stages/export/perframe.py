@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.body import Motion
 from models.drawing import project
 from models.metrics import blur_effect, iou
+from models.npz import read_stored
 from models.people import Landmarks
 from stages.export.clip import Clip, evenly
 from stages.masks import Subject
@@ -131,8 +132,7 @@ def _landmarks(path: Path) -> Landmarks | None:
 def _confidence(detect: Path, landmarks: Landmarks | None) -> Array:
     if landmarks is None:
         subject = Subject.load(detect)
-        with np.load(detect / "subject.npz", allow_pickle=False) as file:
-            scores = file["scores"].astype(np.float64)
+        scores = read_stored(detect / "subject.npz", "scores")["scores"].astype(np.float64)
         return np.where(subject.valid, scores, np.nan)
     visibility = landmarks.image[0][:, LANDMARKS, 2].mean(axis=1)
     return np.where(landmarks.valid[0], visibility, np.nan)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError
+from models.npz import read_stored
 
 Mask = NDArray[np.uint8]
 
@@ -22,9 +23,9 @@ class Subject:
 
     @classmethod
     def load(cls, folder: Path) -> "Subject":
-        """Read it from the folder that stage detect published."""
-        with np.load(folder / "subject.npz", allow_pickle=False) as file:
-            return cls(file["boxes"].astype(np.float64), file["valid"].astype(bool))
+        """Read it from the folder that stage detect published; raises StageError where it is damaged."""
+        stored = read_stored(folder / "subject.npz", "boxes", "valid")
+        return cls(stored["boxes"].astype(np.float64), stored["valid"].astype(bool))
 
 
 @dataclass(frozen=True)

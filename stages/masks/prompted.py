@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.body.motion import UNREADABLE
 from models.devices import Batches, choose_device
+from models.npz import Unreadable, read_npz
 from models.people import Landmarks
 from models.segmentation.choice import Candidates, Query, Settled, settle
 from models.segmentation.prompts import make_prompt
@@ -129,7 +129,7 @@ class _Memory:
             self.embedding(index), self.candidates(index)
         except FileNotFoundError:
             return False
-        except UNREADABLE as error:
+        except (OSError, Unreadable, KeyError) as error:
             log.warning("what the network said of frame %d is damaged (%s); asking again", index, error)
             return False
         return True
@@ -143,9 +143,8 @@ class _Memory:
         partial.replace(self._path(index))
 
     def embedding(self, index: int) -> Tensor:
-        with np.load(self._path(index), allow_pickle=False) as file:
-            return torch.from_numpy(file["embedding"])
+        return torch.from_numpy(read_npz(self._path(index), ["embedding"])["embedding"])
 
     def candidates(self, index: int) -> Candidates:
-        with np.load(self._path(index), allow_pickle=False) as file:
-            return Candidates(file["logits"].astype(np.float32), file["scores"])
+        found = read_npz(self._path(index), ["logits", "scores"])
+        return Candidates(found["logits"].astype(np.float32), found["scores"])

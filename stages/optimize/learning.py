@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.avatar import Evidence, Result, optimise
 from models.body import Motion, load_body
 from models.errors import InputError, StageError
+from models.npz import read_stored
 from models.people import Landmarks
 from stages.base import Work
 from stages.depth.maps import read_maps
@@ -122,8 +123,7 @@ def gather(work: Work, motion: Motion) -> Evidence:
     """Everything that the earlier stages found out about the clip."""
     frames, subject = Frames.load(work.inputs["frames"]), Subject.load(work.inputs["detect"])
     count, masks = len(frames), work.inputs["masks"]
-    with np.load(masks / "masks.npz", allow_pickle=False) as file:
-        covered = file["valid"]
+    covered = read_stored(masks / "masks.npz", "valid")["valid"]
     if len(motion) != count:
         raise InputError(
             f"The motion has {len(motion)} frames, the clip {count}.",
