@@ -241,7 +241,7 @@ class _Reader:
         if value.shape != shape:
             raise self._refusal(f"has {name} of shape {value.shape}, expected {shape}")
         with np.errstate(over="ignore"):  # what overflows is infinite, so no number
-            numbers = value.astype(dtype)
+            numbers: Array = value.astype(dtype)
         if not np.isfinite(numbers).all():
             first = np.argwhere(~np.isfinite(numbers))[0].tolist()
             raise self._refusal(f"has {name} with values that are no numbers, the first at {first}")
