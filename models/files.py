@@ -1,19 +1,19 @@
 """Users' files, opened so that none of them can hang the reader or fill the memory."""
 
 import errno
+import io
 import os
 import stat
-from io import BufferedReader
 from pathlib import Path
 
 
-def open_regular(path: Path) -> BufferedReader:
+def open_regular(path: Path) -> io.BufferedReader:
     """Opens a regular file to read; a pipe would block for ever, and a device never ends.
 
     Raises:
         OSError: it cannot be opened, or is no regular file; `strerror` says which.
     """
-    stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    stream = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: PTH123, SIM115
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))

@@ -84,7 +84,8 @@ class Frames:
         names = [field.name for field in fields(cls) if field.name != "folder"]
         arrays = read_stored(folder / "frames.npz", *names)
         values: dict[str, Any] = {name: arrays[name] for name in names}
-        return cls(folder, **{name: value if value.ndim else value.item() for name, value in values.items()})
+        scalars = {name: value.item() for name, value in values.items() if not value.ndim}
+        return cls(folder, **(values | scalars))
 
     def __len__(self) -> int:
         return len(self.times)

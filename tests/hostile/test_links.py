@@ -40,6 +40,7 @@ def test_a_link_in_the_place_of_anything_is_refused(
     name: str,
     to: str,
 ) -> None:
+    (tmp_path / "clip.mp4").write_text("a video")
     workspace.save_record(tmp_path / "clip.mp4", {})
     publish(workspace, "one")
     before = held(outside)
@@ -60,6 +61,7 @@ def test_a_workspace_may_itself_be_reached_by_a_link(
     workspace: Workspace,  # noqa: F811
     tmp_path: Path,
 ) -> None:
+    (tmp_path / "clip.mp4").write_text("a video")
     workspace.save_record(tmp_path / "clip.mp4", {})
     (tmp_path / "link.hsplat").symlink_to(workspace.folder)
     with Workspace(tmp_path / "link.hsplat").open_for(tmp_path / "clip.mp4"):
@@ -67,6 +69,7 @@ def test_a_workspace_may_itself_be_reached_by_a_link(
 
 
 def test_a_pipe_in_a_workspace_does_not_block(workspace: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "clip.mp4").write_text("a video")
     workspace.save_record(tmp_path / "clip.mp4", {})
     workspace.stage_folder("masks").mkdir()
     os.mkfifo(workspace.stage_folder("masks") / "manifest.json")
