@@ -55,6 +55,7 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> tuple[float,
     return last, process.communicate()[1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_amid_detection_ends_it_soon_and_it_goes_on(
     half_done: Path, start: Start, call: Callable[..., Ended]
 ) -> None:
