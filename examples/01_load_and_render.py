@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models import gpu
 from models.avatar import Avatar
 from models.body import Motion
 from models.body.posture import up_axis
@@ -20,7 +21,7 @@ from stages.render import straight
 
 workspace = Path(sys.argv[1])
 output = Path(sys.argv[2] if len(sys.argv) > 2 else ".")
-device = "cuda" if torch.cuda.is_available() else "cpu"
+device = "cpu" if gpu.lack() else "cuda"
 
 # %% An avatar and a motion; each is one file that needs nothing else of the workspace
 avatar = Avatar.load(workspace / "export" / "avatar.npz").to(device)

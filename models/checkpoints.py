@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from models.errors import InputError
 from models.stub_pickle import Refused, Stub
 
+ZIP = b"PK\3\4"
 NAMED = 3  # tensors named in a message
 REAL: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
@@ -50,6 +51,7 @@ def read_tensors(path: Path, model: str, next_step: str) -> dict[str, Tensor]:
         InputError: the file cannot be read, or holds anything but named tensors.
     """
     try:
+        refuse_program(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the pickle's age, before it is refused for what it holds
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -60,6 +62,8 @@ def read_tensors(path: Path, model: str, next_step: str) -> dict[str, Tensor]:
         ) from error
     except MemoryError:
         raise
+    except Refused as refused:
+        raise InputError(f"{path} {refused}, not the weights of {model}.", next_step) from refused
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} is damaged, or holds objects other than tensors, which are not loaded.", next_step
@@ -98,11 +102,27 @@ def load_stubbed(path: Path, known: str, purpose: str) -> Any:
     with path.open("rb") as stream:
         if not zipfile.is_zipfile(stream):
             raise Refused(f"is cut off, or no {purpose} that torch saved")
-        with zipfile.ZipFile(stream) as archive:
-            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                raise Refused("is a compiled program")
+    refuse_program(path)
     module: Any = types.SimpleNamespace(Unpickler=Unpickler, __name__="restricted")
     return torch.load(path, map_location="cpu", pickle_module=module, weights_only=False, mmap=True)
+
+
+def refuse_program(path: Path) -> None:
+    """Keeps compiled programs from torch.load, which hands them to torch.jit.load, past every unpickler.
+
+    torch's own reader judges, since zipfile may find another index in the same file.
+
+    Raises:
+        Refused: the file is one.
+        OSError: it cannot be read.
+        Exception: it is damaged.
+    """
+    with path.open("rb") as stream:
+        if stream.read(len(ZIP)) != ZIP:
+            return
+    with torch.serialization._open_zipfile_reader(str(path)) as archive:
+        if torch.serialization._is_torchscript_zip(archive):
+            raise Refused("is a compiled program")
 
 
 def difference(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:

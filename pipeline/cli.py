@@ -31,7 +31,7 @@ from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
 from pipeline.exporting import Selection, export_workspace
 from pipeline.paths import absolute
-from pipeline.run import Terminated, run_clip, terminable
+from pipeline.run import Terminated, check_call, run_clip, terminable
 from pipeline.status import as_text, describe
 from pipeline.transfers import transfer
 from pipeline.viewing import HOST, PORT
@@ -106,7 +106,8 @@ def run(
         place = Workspace(workspace or default_folder(video))
         configuration = config.load(video, preset, config_file, assignments or (), options)
         if fetch_weights:
-            weights.fetch(weights.wanted(configuration), _show)
+            names = check_call(video, until, redo or ())  # before gigabytes come for a mistyped call
+            weights.fetch(weights.wanted(configuration, names), _show)
         with console.reporter(Console(stderr=True)) as reporter:
             run_clip(video, place, configuration, reporter, until, redo or (), debug)
         last = until or stages.STAGES[-1].name
@@ -266,7 +267,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     body: Annotated[
         Path | None,
-        typer.Option(help="Your SMPL_NEUTRAL.pkl or .npz, or smpl_neutral.", show_default="the run's"),
+        typer.Option(help="SMPL's own body: a file, neutral, male or female.", show_default="the run's"),
     ] = None,
     debug: Debug = False,
 ) -> None:

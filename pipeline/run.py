@@ -48,9 +48,8 @@ def run_clip(
         HsplatError: a stage failed; what it failed on is in the log with its traceback.
         KeyboardInterrupt: SIGINT or, as Terminated, SIGTERM came; finished stages and checkpoints stay.
     """
-    names = names_until(until)
-    anew = {later for name in redo for later in downstream(_known(name))}
-    check_video(video)
+    names = check_call(video, until, redo)
+    anew = {later for name in redo for later in downstream(name)}
     with workspace.open_for(video), logging_to(workspace.log_path(), debug):
         log_circumstances(log, configuration)
         try:
@@ -77,6 +76,18 @@ def run_clip(
         except Exception as error:
             log.exception("failed")
             raise unforeseen(error, workspace) from error
+
+
+def check_call(video: Path, until: str | None = None, redo: Sequence[str] = ()) -> list[str]:
+    """The stages that a call asks for; see `run_clip`.
+
+    Raises:
+        InputError: there is no such video or stage.
+    """
+    for name in redo:
+        _known(name)
+    check_video(video)
+    return names_until(until)
 
 
 def check_video(video: Path) -> None:

@@ -1,6 +1,6 @@
 """The command `weights`, and the weights that a run wants."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
@@ -85,10 +85,10 @@ def add(source: Path, key: str | None, show: Show, force: bool = False) -> weigh
         return weights.add(source, progress, key, force)
 
 
-def wanted(configuration: Settings) -> list[str]:
-    """The weights that a run with this configuration would use if they were here."""
+def wanted(configuration: Settings, names: Collection[str]) -> list[str]:
+    """The weights that these stages would use with this configuration if they were here."""
     keys = []
-    for stage in stages.STAGES:
+    for stage in (stage for stage in stages.STAGES if stage.name in names):
         settings = getattr(configuration, stage.name)
         real = stage.real(settings) if stage.real else None
         asked = getattr(settings, "engine", "")

@@ -18,6 +18,7 @@ class Site:
         cut: bytes after which it closes the connection; None for never.
         chunked: send without saying how long it is.
         tag: the ETag of everything.
+        length: the Content-Length that it claims; None for the true one.
         asked: name and Range header of every request.
     """
 
@@ -27,6 +28,7 @@ class Site:
     cut: int | None = None
     chunked: bool = False
     tag: str = '"one"'
+    length: str | None = None
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     address: str = ""
 
@@ -59,7 +61,7 @@ class Site:
             request.end_headers()
             request.wfile.write(b"%x\r\n%s\r\n" % (len(sent), sent) + (b"" if self.cut else b"0\r\n\r\n"))
         else:
-            request.send_header("Content-Length", str(len(content)))
+            request.send_header("Content-Length", self.length or str(len(content)))
             request.end_headers()
             request.wfile.write(sent)
         request.close_connection = True

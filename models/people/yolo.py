@@ -5,6 +5,7 @@ ultralytics downloads, installs, writes settings and reports home where it is le
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from models.devices import Batches
 from models.errors import InputError
 from models.people.boxes import people_in_boxes
 from models.people.tracking import GAP_SECONDS, Track
-from models.people.yolo_checkpoint import NEXT_STEP, Checkpoint, read_checkpoint
+from models.people.yolo_checkpoint import FAMILIES, NEXT_STEP, Checkpoint, read_checkpoint
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float64]
@@ -74,40 +75,54 @@ class Yolo:
 
     def __init__(self, checkpoint: Checkpoint, path: Path, device: torch.device) -> None:
         package = quiet_ultralytics()
-        self._network = package.YOLO(checkpoint.definition, task="detect", verbose=False)
-        model = self._network.model
-        if len(checkpoint.names) != len(model.names):
-            classes = len(checkpoint.names)
-            model = package.nn.tasks.DetectionModel(checkpoint.definition, nc=classes, verbose=False)
-            model.args, model.task = self._network.model.args, "detect"
-            self._network.model = model
-        _fill(model, checkpoint, path)
-        model.names = checkpoint.names
-        self._person = checkpoint.person
-        self._device = device
+        self._network = package.nn.tasks.DetectionModel(
+            definition(checkpoint.definition), nc=len(checkpoint.names), verbose=False
+        )
+        _fill(self._network, checkpoint, path)
+        self._network.names, self._network.task = checkpoint.names, "detect"
+        self._predictor = package.models.yolo.detect.DetectionPredictor(
+            overrides={
+                "task": "detect",
+                "mode": "predict",
+                "classes": [checkpoint.person],
+                "conf": LOW_SCORE,
+                "imgsz": SIDE,
+                "device": str(device),
+                "quantize": 16 if device.type == "cuda" else None,
+                "verbose": False,
+                "save": False,
+            }
+        )
 
     @property
     def module(self) -> torch.nn.Module:
         """What `find` runs, a copy on the device; there after its first call."""
-        return self._network.predictor.model
+        return self._predictor.model
 
     def find(self, images: Sequence[Image]) -> list[Any]:
         """ultralytics' Results, one for each (H, W, 3) uint8 RGB picture: the boxes of people alone."""
         threads = torch.get_num_threads()
         try:
-            results = self._network.predict(
-                [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in images],  # the order that it wants
-                classes=[self._person],
-                conf=LOW_SCORE,
-                imgsz=SIDE,
-                device=str(self._device),
-                quantize=16 if self._device.type == "cuda" else None,
-                verbose=False,
-                save=False,
-            )
+            if not self._predictor.model:
+                self._predictor.setup_model(self._network, verbose=False)
+            # The order of colours that it wants.
+            results = self._predictor([cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in images])
         finally:
             torch.set_num_threads(threads)  # which it sets for the whole process
         return [result.cpu() for result in results]
+
+
+def definition(name: str) -> dict[str, Any]:
+    """What ultralytics brings along under a name such as "yolo11n.yaml", for its `DetectionModel`.
+
+    Given the name alone, ultralytics would look into the current folder first, and it evaluates what such a
+    file says.
+    """
+    package = quiet_ultralytics()
+    family, scale = re.fullmatch(FAMILIES, name).groups()  # type: ignore[union-attr]
+    folder = Path(package.__file__).parent / "cfg" / "models" / family.removeprefix("yolo")
+    content = package.utils.YAML.load(folder / f"{family}.yaml")
+    return {**content, "scale": scale, "yaml_file": name}
 
 
 def follow(results: Iterable[Any], fps: float) -> Iterator[Any]:
@@ -180,6 +195,7 @@ def quiet_ultralytics() -> Any:
     with _undisturbed(), tempfile.TemporaryDirectory() as settings:
         os.environ["YOLO_CONFIG_DIR"] = settings
         import ultralytics
+        import ultralytics.models.yolo.detect
         import ultralytics.nn.tasks
         import ultralytics.trackers
         import ultralytics.utils

@@ -46,20 +46,22 @@ def download(remote: Remote, path: Path, progress: Progress, by_hand: str) -> No
 
 def _fetch(remote: Remote, part: Path, progress: Progress, by_hand: str) -> None:
     """Makes the part whole: appends what it lacks, or writes it anew."""
+    request = _request(remote, part)
     try:
-        with _open(remote, part) as answer:
-            _receive(remote, answer, part, progress)
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and _is_whole(part, error):
             return
         raise StageError(
             f"{remote.address} answers {error.code} {error.reason}.", f"Try again later, or: {by_hand}"
         ) from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
+    except (OSError, http.client.HTTPException) as error:  # sockets and TLS have many words for it
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise StageError(
             f"{remote.address} cannot be reached: {reason}.", f"Check the network, or: {by_hand}"
         ) from error
+    with answer:
+        _receive(remote, answer, part, progress)
 
 
 def _receive(remote: Remote, answer: Any, part: Path, progress: Progress) -> None:
@@ -67,7 +69,7 @@ def _receive(remote: Remote, answer: Any, part: Path, progress: Progress) -> Non
     had = part.stat().st_size if part.exists() else 0
     resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {had}-")
     done = had if resumed and answer.status == http.HTTPStatus.PARTIAL_CONTENT else 0
-    rest = int(answer.headers.get("Content-Length") or 0)
+    rest = _length(remote, answer)
     total = done + rest if rest else 0
     _check_size(remote, total)
     _tag_path(part).write_text(json.dumps({"address": remote.address, "tag": _tag(answer)}), "utf-8")
@@ -93,6 +95,17 @@ def _receive(remote: Remote, answer: Any, part: Path, progress: Progress) -> Non
         )
 
 
+def _length(remote: Remote, answer: Any) -> int:
+    """Bytes to come; 0 where the server does not say."""
+    told = answer.headers.get("Content-Length") or "0"
+    if not (told.isascii() and told.isdigit()):
+        raise StageError(
+            f"{remote.address} answers with a Content-Length of {told[:40]!r}, which is no number.",
+            "Try again later.",
+        )
+    return int(told)
+
+
 def _is_whole(part: Path, error: urllib.error.HTTPError) -> bool:
     """Whether the server has nothing beyond the part; one that is longer than the file is removed."""
     whole = error.headers.get("Content-Range", "") == f"bytes */{part.stat().st_size}"
@@ -101,14 +114,14 @@ def _is_whole(part: Path, error: urllib.error.HTTPError) -> bool:
     return whole
 
 
-def _open(remote: Remote, part: Path) -> Any:
+def _request(remote: Remote, part: Path) -> urllib.request.Request:
+    """For the file, or for what the part lacks of it."""
     headers = {"User-Agent": "hsplat-pipeline", "Accept-Encoding": "identity"}
     known = _known_tag(remote, part)
     if known and part.stat().st_size:
         # With If-Range a server whose file has changed sends the whole of the new one.
         headers |= {"Range": f"bytes={part.stat().st_size}-", "If-Range": known}
-    request = urllib.request.Request(remote.address, headers=headers)
-    return urllib.request.urlopen(request, timeout=TIMEOUT)
+    return urllib.request.Request(remote.address, headers=headers)
 
 
 def _tag(answer: Any) -> str:

@@ -3,6 +3,7 @@
 import json
 import pickletools
 import re
+import stat
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def recognise(source: Path, key: str | None = None) -> Weights:
 def _recognise(source: Path, key: str | None) -> Weights:
     if source.is_dir():
         return _depth_folder(source)
+    if not stat.S_ISREG(source.stat().st_mode):  # a device or a pipe; reading it might never end
+        raise InputError(f"{source} is not a regular file.", LIST)
     sha256 = measured(source).sha256
     published = {remote.sha256: row for row in TABLE.values() for remote in row.remotes if remote.sha256}
     if row := published.get(sha256):

@@ -5,8 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.batch.events import Event, Failed, Finished, Progressed, Settled, Silence, Started, Waits
-from pipeline.batch.failures import Failure
+from pipeline.batch.events import Event, Failed, Finished, Progressed, Settled, Silence, Started
 from pipeline.batch.outcomes import Outcome
 
 _TELLING = 0.05  # share of a stage before which its speed says nothing about the rest
@@ -35,7 +34,8 @@ class Board:
     def __init__(self, outcomes: Sequence[Outcome], stages: Sequence[str]) -> None:
         self.names = [outcome.clip.name for outcome in outcomes]
         self.results = {n: each.result for n, each in enumerate(outcomes) if each.result != "open"}
-        self.failures: dict[int, Failure] = {}
+        self.failures = {n: each.failure for n, each in enumerate(outcomes) if each.result == "failed"}
+        self.news = list(self.failures)  # the clips whose results this call has found, the latest last
         self.rows: dict[int, Row] = {}
         self.notice = ""
         self._stages = list(stages)
@@ -62,11 +62,12 @@ class Board:
                 self._spent[stage].append(seconds)
                 if number in self.rows:
                     self.rows[number].share = 1.0
-            case Failed(number) | Waits(number):
+            case Failed(number):
                 self.rows.pop(number, None)
             case Settled(number, failure):
                 self.rows.pop(number, None)
                 self.results[number] = "failed" if failure else "done"
+                self.news.append(number)
                 if failure:
                     self.failures[number] = failure
 

@@ -98,7 +98,7 @@ def _directories(
             name for name in names if not name.lower().endswith(SUFFIX) and directory / name != output
         ]
         found = [directory / name for name in files if not name.startswith(".")]
-        videos = [path for path in found if _matches(path.relative_to(folder), patterns) and path.is_file()]
+        videos = [path for path in found if _matches(path.relative_to(folder), patterns) and _is_file(path)]
         if videos:
             yield directory, sorted(videos)
 
@@ -111,6 +111,13 @@ def _walk(folder: Path, recursive: bool) -> Iterator[tuple[Path, list[str], list
     for directory, names, files in os.walk(folder, onerror=refused):
         names[:] = sorted(name for name in names if recursive and not name.startswith("."))
         yield Path(directory), names, files
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a link into a folder that may not be entered
+        return False
 
 
 def _matches(path: Path, patterns: Iterable[str]) -> bool:

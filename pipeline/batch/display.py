@@ -52,6 +52,7 @@ class LiveTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._shown = 0.0
         self.refresh()
         self._live.stop()
 
@@ -79,7 +80,7 @@ def picture(board: Board) -> Group:
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("clip", "stage", "", "progress", "time left", "result"):
         rows.add_column(title, header_style="dim", no_wrap=True, ratio=None)
-    for number in list(board.results)[-_LATEST:]:
+    for number in board.news[-_LATEST:]:
         if number in board.failures:
             rows.add_row(Text(board.names[number]), *[""] * 4, Text(_reason(board, number), "red"))
         else:
@@ -97,11 +98,16 @@ def picture(board: Board) -> Group:
     return Group(rows, Text(headline(board), "bold"), *([Text(board.notice, "yellow")] * bool(board.notice)))
 
 
+def counted(clips: int) -> str:
+    """A number of clips in words."""
+    return f"{clips} clip{'' if clips == 1 else 's'}"
+
+
 def headline(board: Board) -> str:
     """The batch in one line."""
     left = board.left()
     parts = [
-        f"{len(board.names)} clips: {board.count('done')} done",
+        f"{counted(len(board.names))}: {board.count('done')} done",
         *([f"{failed} failed"] if (failed := board.count("failed")) else []),
         *([f"{len(board.rows)} at work here"] if board.rows else []),
         *([f"about {duration(left)} left"] if left is not None else []),
@@ -111,8 +117,9 @@ def headline(board: Board) -> str:
 
 def _reason(board: Board, number: int) -> str:
     failure = board.failures[number]
-    where = f"{failure.stage}: " if failure.stage else ""
-    return f"failed: {where}{failure.problem}"
+    if failure is None:
+        return "failed"
+    return f"failed: {failure.stage}{': ' if failure.stage else ''}{failure.problem}"
 
 
 class Lines:
@@ -135,6 +142,8 @@ class Lines:
     def begin(self, board: Board) -> None:
         """Says what there is to do."""
         self._board = board
+        for number in board.news:
+            self._say(f"{board.names[number]}: {_reason(board, number)}")
         self._say(headline(board))
 
     def refresh(self) -> None:
@@ -195,7 +204,7 @@ def summary(outcomes: Sequence[Outcome], before: int, seconds: float) -> str:
     failed = [outcome for outcome in outcomes if outcome.result == "failed"]
     done = sum(outcome.result == "done" for outcome in outcomes)
     earlier = f" ({before} of them before)" if before else ""
-    lines = [f"{len(outcomes)} clips: {done} done{earlier}, {len(failed)} failed; {duration(seconds)}"]
+    lines = [f"{counted(len(outcomes))}: {done} done{earlier}, {len(failed)} failed; {duration(seconds)}"]
     rows = [
         (outcome.clip.name, failure.stage or "-", f"{failure.problem} {failure.next_step}".strip())
         for outcome in failed

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from models.errors import HsplatError
+from models.errors import HsplatError, InputError
 from pipeline.batch import failures
 from pipeline.batch.clips import Clip
 from pipeline.batch.failures import Failure
@@ -69,6 +69,9 @@ def survey(clip: Clip, configuration: Settings, names: list[str]) -> Outcome:
         states = [state(workspace, step) for step in steps]
     except HsplatError as error:
         return Outcome(clip, "failed", Failure.of(error, ""))
+    except OSError as error:
+        told = InputError(f"{clip.folder} cannot be read: {error.strerror}.", "Make it readable.")
+        return Outcome(clip, "failed", Failure.of(told, ""))
     manifests: list[Manifest] = [each.manifest for each in states if each.done and each.manifest]
     done = len(manifests) == len(names)
     return Outcome(

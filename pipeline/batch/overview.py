@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +16,6 @@ from pipeline.batch.clips import Shard
 from pipeline.batch.outcomes import Outcome
 from pipeline.batch.thumbnails import thumbnail
 from pipeline.console import duration
-from pipeline.workspace import now
 
 COLUMNS = (
     "clip", "result", "stage", "reason", "seconds", "finished",
@@ -32,7 +32,9 @@ def paths(place: Path, shard: Shard | None) -> tuple[Path, Path]:
 
 
 def refuse_foreign(place: Path, shard: Shard | None) -> None:
-    """Raises InputError where a file of another program has the name of the page or the table."""
+    """Raises InputError where the page or the table cannot be written, or would replace another program's."""
+    if place.exists() and not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"{place} cannot be written.", "Give another place with --output.")
     page, table = paths(place, shard)
     for path, ours in ((page, _MARK), (table, ",".join(COLUMNS))):
         if path.exists() and ours not in _beginning(path):
@@ -131,7 +133,7 @@ def _page(outcomes: Sequence[Outcome], place: Path, shard: Shard | None) -> str:
     )
     return environment.get_template("index.html.j2").render(
         title=place.name or str(place),
-        written=now(),
+        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         done=sum(outcome.result == "done" for outcome in outcomes),
         failed=sum(outcome.result == "failed" for outcome in outcomes),
         table=paths(place, shard)[1].name,

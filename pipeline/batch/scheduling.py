@@ -92,7 +92,7 @@ def check_scheduler(address: str) -> None:
 class Noticeboard:
     """Shows on luigid's page how far a task is, from a thread: a slow network never holds up a stage."""
 
-    PAUSE = 5.0  # seconds between two notices; with hundreds of workers luigid has much to read
+    PAUSE = 10.0  # seconds between two notices; with hundreds of workers luigid has much to read
 
     def __init__(self, address: str) -> None:
         self._address = address

@@ -14,7 +14,10 @@ from pipeline.workspace import Workspace
 
 def is_folder_of_clips(folder: Path) -> bool:
     """Whether `status` is asked about a folder with workspaces or videos, and not about a workspace."""
-    if not folder.is_dir() or any((folder / name).exists() for name in ("workspace.json", "lock")):
+    try:
+        if not folder.is_dir() or any((folder / name).exists() for name in ("workspace.json", "lock")):
+            return False
+    except OSError:  # such as a name that is too long
         return False
     return next(find_workspaces(folder), None) is not None or bool(find_clips(folder, recursive=True))
 

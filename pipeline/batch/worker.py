@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import connection, parent_process
 from pathlib import Path
@@ -41,10 +41,9 @@ from pipeline.workspace import Manifest, Workspace
 
 log = logging.getLogger(__name__)
 
-WINDOW = 16  # clips that the scheduler is told of at once
 _PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds between looks at what others are doing
 _TELLING = 0.2  # seconds between two reports of progress
-_PING = 5.0  # seconds between signs of life to the scheduler
+_PING = 10.0  # seconds between signs of life to the scheduler
 _PATIENCE = 600.0  # seconds without a scheduler
 
 
@@ -87,7 +86,7 @@ class _Workman:
         self._done = 0  # stages
         self._task: str | None = None  # that Luigi believes to be running here
         self._logs: dict[Path, Path] = {}
-        self._heard = time.monotonic()
+        self._silent_since: float | None = None
         self._board: Noticeboard | None = None
         if assignment.scheduler is None:
             self._scheduler: Any = ParentsScheduler(line)
@@ -103,7 +102,7 @@ class _Workman:
             with performed_by(self._perform):
                 self._settle_all()
         except KeyboardInterrupt:
-            if self._task is not None:
+            if self._task is not None and self._given.scheduler is not None:
                 with suppress(UNREACHABLE):
                     self._scheduler.add_task(worker=self._name, task_id=self._task, status="FAILED")
             raise
@@ -113,8 +112,8 @@ class _Workman:
         rounds = 0
         while remaining:
             before = self._done, len(remaining)
-            for first in range(0, len(remaining), WINDOW):
-                self._take_part(remaining[first : first + WINDOW])
+            for job in remaining:
+                self._take_part(job)
             remaining = [job for job in remaining if self._open_task(job)]
             rounds = rounds + 1 if (self._done, len(remaining)) == before else 0
             if remaining:
@@ -128,10 +127,13 @@ class _Workman:
             start = zlib.crc32(self._name.encode()) % len(jobs)
         return jobs[start:] + jobs[:start]
 
-    def _take_part(self, jobs: Sequence[Job]) -> None:
-        """Tells the scheduler of some clips and does what it gives, until it has nothing for this worker."""
-        tasks = [task for job in jobs if (task := self._open_task(job))]
-        if not tasks:
+    def _take_part(self, job: Job) -> None:
+        """Tells the scheduler of a clip and does what it gives, this or what it was told of before.
+
+        A clip at which somebody is at work is left alone: that costs the scheduler nothing.
+        """
+        task = self._open_task(job)
+        if task is None or task.place.running:
             return
         options = {
             "ping_interval": _PING, "wait_interval": 0.1, "wait_jitter": 0.0,
@@ -139,12 +141,12 @@ class _Workman:
         }  # fmt: skip
         try:
             with Worker(self._scheduler, worker_id=self._name, worker_processes=1, **options) as worker:
-                for task in tasks:
-                    worker.add(task)
+                worker.add(task)
                 worker.run()
-            self._heard = time.monotonic()
+            self._silent_since = None
         except UNREACHABLE as error:
-            if time.monotonic() - self._heard > _PATIENCE:
+            self._silent_since = self._silent_since or time.monotonic()
+            if time.monotonic() - self._silent_since > _PATIENCE:
                 raise StageError(
                     f"{self._given.scheduler} has not answered for {_PATIENCE / 60:.0f} minutes.",
                     "Start it again, then repeat this call.",

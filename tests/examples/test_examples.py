@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from models import gpu
 from models.avatar import Avatar
 from models.body import Motion
 from stages.probe import probe
@@ -91,3 +93,19 @@ def test_another_file_is_reanimated(workspace: Path, tmp_path: Path, monkeypatch
 def test_the_page_lists_every_script() -> None:
     page = (EXAMPLES / "README.md").read_text()
     assert len(SCRIPTS) == 5 and all(f"`{script}`" in page for script in SCRIPTS)
+
+
+def test_a_card_that_gsplat_cannot_use_is_left_alone(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, to = [], Avatar.to
+
+    def moved(one: Avatar, device: str) -> Avatar:
+        asked.append(device)
+        return to(one, "cpu")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu, "lack", lambda: gpu.Lack("there is no nvcc", "install it"))
+    monkeypatch.setattr(Avatar, "to", moved)
+    run("01_load_and_render.py", workspace, tmp_path, monkeypatch=monkeypatch)
+    assert asked == ["cpu"]

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import torch
 
 from models.checkpoints import load_weights, read_tensors
 from models.errors import InputError
+from models.hmr.foreign.opening import contents
+from models.hmr.hmr2 import load_network
+from models.people.yolo_checkpoint import read_checkpoint
 
 STATE = {"weight": torch.arange(3.0), "bias": torch.zeros(())}
 
@@ -102,3 +106,45 @@ def test_what_does_not_fit_is_told_and_nothing_loaded(tmp_path: Path) -> None:
         "1 have another shape (weight is 3x5 instead of 3x2)."
     )
     assert torch.equal(target.weight, before)
+
+
+def program(path: Path) -> Path:
+    """A file that torch.load takes for a compiled program, by the member that tells one."""
+    torch.save(STATE, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{archive.namelist()[0].split('/')[0]}/constants.pkl", b"")
+    return path
+
+
+def disguised(path: Path) -> Path:
+    """The same with a second, harmless index, which zipfile takes: it is next to the file's end."""
+    content = program(path).read_bytes()
+    end = content.rindex(b"PK\5\6")
+    size, start = (int.from_bytes(content[end + at : end + at + 4], "little") for at in (12, 16))
+    index = content[start : start + size]
+    path.write_bytes(content[:end] + index.replace(b"constants.pkl", b"harmless__pkl") + content[end:])
+    with zipfile.ZipFile(path) as archive:
+        assert not any("constants" in name for name in archive.namelist())
+    return path
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "sam": lambda path: load_weights(torch.nn.Linear(2, 3), path, "a model", "Fetch it."),
+    "yolo": read_checkpoint,
+    "hmr2": load_network,
+    "poses": contents,
+}
+
+
+@pytest.mark.parametrize("make", [program, disguised])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_compiled_program_never_reaches_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, make: Callable[[Path], Path]
+) -> None:
+    called: list[object] = []
+    for module in (torch, torch.jit):
+        monkeypatch.setattr(module, "load", lambda *given, **options: called.append(given))
+    path = make(tmp_path / "program.pt")
+    with pytest.raises(InputError, match=r"program\.pt.* is a compiled program"):
+        READERS[reader](path)
+    assert called == []

@@ -104,7 +104,7 @@ def misfortune(clip: str, name: str) -> None:
 
 
 def await_note(text: str) -> None:
-    for _ in range(1200):
+    for _ in range(9600):
         if text in notes():
             return
         time.sleep(0.05)

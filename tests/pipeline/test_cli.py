@@ -129,6 +129,15 @@ def test_doctor_fails_only_for_what_is_needed(
     assert [check["state"] for check in json.loads(capsys.readouterr().out)] == list(states)
 
 
+@pytest.mark.parametrize("command", ["run", "batch", "evaluate", "export"])
+def test_bodies_have_the_same_names_everywhere(
+    call: Call, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert call(command, "--help") == 0
+    words = [word for word in capsys.readouterr().out.split() if word.isascii()]
+    assert "neutral, male or female" in " ".join(words)
+
+
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["run", "--help"], ["status", "--help"], ["doctor", "--help"]]
 )

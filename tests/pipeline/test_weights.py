@@ -125,7 +125,38 @@ def test_a_run_fetches_nothing_for_engines_that_are_not_wanted(
     own = video.parent / "masks"
     own.mkdir()
     for option in ("masks.engine=embedded", f"masks.file={own}"):
-        assert call("run", video, "--until", "frames", "--fetch-weights", "--set", option) == 0
+        assert call("run", video, "--until", "masks", "--fetch-weights", "--set", option) == 0
+    assert site.asked == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("none.mp4",), "none.mp4 cannot be read"),
+        (("clip.mp4", "--until", "mask"), "There is no stage 'mask'"),
+        (("clip.mp4", "--redo", "dept"), "There is no stage 'dept'"),
+    ],
+)
+def test_a_mistyped_call_fetches_nothing(
+    call: Call,
+    capsys: Output,
+    video: Path,
+    publish: Publish,
+    site: Site,
+    arguments: tuple[str, ...],
+    told: str,
+) -> None:
+    publish("sam_vit_b")
+    assert call("run", *arguments, "--fetch-weights") == 2
+    assert told in capsys.readouterr().err
+    assert site.asked == []
+
+
+def test_a_run_fetches_nothing_for_stages_that_it_does_not_do(
+    call: Call, video: Path, publish: Publish, site: Site
+) -> None:
+    publish("sam_vit_b")
+    assert call("run", video, "--until", "frames", "--fetch-weights") == 0
     assert site.asked == []
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.checkpoints import refuse_program
 from models.errors import InputError
 from models.hmr.foreign.people import NEXT_STEP
 from models.stub_pickle import PLAIN, Known, Refused, Stub, find_stub, plain_array
@@ -90,6 +91,7 @@ def contents(path: Path) -> Any:
         with path.open("rb") as stream:
             start = stream.read(8)
         if start.startswith(ZIP):
+            refuse_program(path)
             return torch.load(path, "cpu", weights_only=True)
         return _unpickled(path.read_bytes())
     except Refused as refused:

@@ -75,7 +75,7 @@ def test_a_checkpoint_gives_the_very_tensors(checkpoint: Path, network: Any) -> 
 
 
 def test_the_network_answers_as_the_one_that_was_saved(checkpoint: Path, network: Any) -> None:
-    loaded = Yolo(read_checkpoint(checkpoint), checkpoint, CPU)._network.model.eval()
+    loaded = Yolo(read_checkpoint(checkpoint), checkpoint, CPU)._network.eval()
     picture = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(loaded(picture)[0], network.float().eval()(picture)[0])
@@ -211,3 +211,31 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_file_without_permission(checkpoint: Path) -> None:
     checkpoint.chmod(0)
     assert "Permission denied" in refused(checkpoint)
+
+
+@pytest.mark.parametrize("name", ["yolov8s.yaml", "yolo11n.yaml", "yolo12m.yaml", "yolo26x.yaml"])
+def test_the_definition_is_the_one_that_ultralytics_finds(name: str) -> None:
+    known = yolo.quiet_ultralytics().nn.tasks.yaml_model_load(name)
+    assert yolo.definition(name) == known
+
+
+def test_definitions_in_the_current_folder_are_left_alone(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Any
+) -> None:
+    elsewhere, mark = tmp_path / "elsewhere", tmp_path / "sprung"
+    elsewhere.mkdir()
+    trap = f"__import__('pathlib').Path({str(mark)!r}).touch() or torch.nn.ReLU()"
+    original = Path(yolo.quiet_ultralytics().__file__).parent / "cfg/models/11/yolo11.yaml"
+    for name in ("yolo11n.yaml", "yolo11.yaml"):
+        (elsewhere / name).write_text(f'activation: "{trap}"\n' + original.read_text())
+    monkeypatch.chdir(elsewhere)
+    for classes in (2, 80):
+        read = read_checkpoint(checkpoint)
+        read.names.update({number: "thing" for number in range(2, classes)})
+        if classes == 80:
+            model = yolo.quiet_ultralytics().nn.tasks.DetectionModel(
+                yolo.definition("yolo11n.yaml"), verbose=False
+            )
+            read.state.update(model.state_dict())
+        Yolo(read, checkpoint, CPU).find([np.zeros((64, 64, 3), np.uint8)])
+    assert not mark.exists()

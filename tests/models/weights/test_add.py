@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 import zipfile
@@ -221,3 +222,15 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, cache: Path) -> None:
     cache.write_text("")
     source = pack(tmp_path / "a.tar", member(CHECKPOINT, b"one"), mode="w")
     assert isinstance(refused(source), StageError)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.npz", "a.pt", "a.tar.gz"])
+def test_a_text_is_refused_under_any_name(cache: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\n" * 100)
+    assert name in refused(tmp_path / name).problem
+
+
+def test_what_never_ends_is_not_read(cache: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for source in (tmp_path / "pipe", Path("/dev/zero")):
+        assert refused(source).problem == f"{source} is not a regular file."

@@ -1,9 +1,11 @@
 """Downloads from a server on this machine, good and bad."""
 
 import errno
+import http.client
 import os
 import shutil
 import socket
+import ssl
 from collections import namedtuple
 from pathlib import Path
 
@@ -262,3 +264,47 @@ def test_what_needs_a_licence_is_not_downloaded() -> None:
     failure = failed("smpl_neutral")
     assert isinstance(failure, InputError)
     assert "smpl.is.tue.mpg.de" in failure.next_step and "weights add" in failure.next_step
+
+
+def test_what_tls_refuses_is_told_of_the_network(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish("yolo11n")
+
+    def refuse(connection: object) -> None:
+        raise ssl.SSLError(1, "tlsv1 alert internal error")
+
+    monkeypatch.setattr(http.client.HTTPConnection, "getresponse", refuse)
+    failure = failed()
+    assert "yolo11n.pt cannot be reached: " in failure.problem and "tlsv1 alert" in failure.problem
+    assert failure.next_step.startswith("Check the network, or: ")
+
+
+def test_tls_that_fails_underway_breaks_the_download_off(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("yolo11n")
+
+    def refuse(answer: object, count: int) -> None:
+        raise ssl.SSLError(1, "bad record mac")
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", refuse)
+    assert "broke off after 0 of 3000000 bytes" in failed().problem
+
+
+@pytest.mark.parametrize("length", ["many", "-5", "3e6", "\u0663"])
+def test_a_length_that_is_none(publish: Publish, site: Site, length: str) -> None:
+    publish("yolo11n")
+    site.length = length.encode("utf-8").decode("latin-1")
+    failure = failed()
+    assert "Content-Length" in failure.problem and failure.next_step
+
+
+def test_a_disk_that_fails_is_not_told_of_the_network(
+    publish: Publish, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("yolo11n")
+
+    def refuse(answer: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(download, "_tag", refuse)  # while the part is written
+    assert failed().problem == f"The cache {cache} cannot be written: Input/output error."

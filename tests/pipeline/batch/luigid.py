@@ -11,6 +11,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
+
 CONFIGURATION = """\
 [scheduler]
 worker_disconnect_delay = 15
@@ -51,7 +53,7 @@ class Luigid:
                 cwd=self._folder,
                 env={**os.environ, "LUIGI_CONFIG_PATH": str(self._folder / "luigi.cfg")},
             )  # fmt: skip
-        for _ in range(1200):
+        for _ in range(9600):
             if self._process.poll() is not None:
                 break
             try:
@@ -60,6 +62,12 @@ class Luigid:
             except (URLError, OSError):
                 time.sleep(0.05)
         raise RuntimeError((self._folder / "luigid.txt").read_text())
+
+    def cpu_seconds(self) -> float:
+        """The processor time that it has used."""
+        assert self._process is not None
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def stop(self) -> None:
         """Ends it as systemd would; it saves its state."""

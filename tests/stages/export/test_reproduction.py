@@ -5,7 +5,7 @@ import pytest
 
 import stages
 from pipeline import config
-from stages.export.reproduction import command
+from stages.export.reproduction import _OPTIONS, command
 
 
 def settings(**changes: dict) -> dict:
@@ -50,3 +50,15 @@ def test_files_have_their_options_and_only_names() -> None:
     files = {"poses.file": "mine.npz", "poses.body": "SMPL.pkl", "optimize.body": "SMPL.pkl"}
     call = shlex.split(command("clip.mp4", settings(), files))
     assert call[3:] == ["--poses", "mine.npz", "--body", "SMPL.pkl"]
+
+
+def test_the_options_are_of_keys_that_there_are() -> None:
+    known = settings()
+    for key in _OPTIONS:
+        section, name = key.split(".")
+        assert name in known[section], key
+
+
+def test_masks_have_their_option() -> None:
+    call = shlex.split(command("clip.mp4", settings(), {"masks.file": "mine", "depth.file": "deep"}))
+    assert call[3:] == ["--masks", "mine", "--depth", "deep"]
