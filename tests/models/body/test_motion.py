@@ -81,6 +81,7 @@ def with_nan(shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -107,6 +108,7 @@ def with_nan(shape: tuple[int, ...]) -> np.ndarray:
         ({"frame": np.array([0, 1, 1, 2])}, "frame index"),
         ({"frame": np.array([0.5, 1, 2, 3])}, "frame index"),
         ({"frame": np.array([-1, 0, 1, 2])}, "frame index"),
+        ({"frame": np.array([0, 1, 2, 1e300])}, "frame index"),
         ({"frame": np.arange(T - 1)}, "frame of shape"),
         ({"fps": 0.0}, "fps 0"),
         ({"fps": np.array([30.0])}, "fps of shape"),

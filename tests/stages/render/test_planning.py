@@ -136,6 +136,7 @@ def test_the_files_size_is_that_of_its_intrinsics(
 EYE = np.eye(4)[None]
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
