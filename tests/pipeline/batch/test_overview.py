@@ -12,7 +12,7 @@ from pipeline.batch import overview
 from pipeline.batch.clips import Clip, Shard
 from pipeline.batch.failures import Failure
 from pipeline.batch.outcomes import Outcome
-from tests.browser import OpenPage, overflow
+from tests.browser import OpenPage, overflow, wait_until
 
 NASTY = '<script>alert("1")</script> & 100 %#?.mp4'
 
@@ -99,7 +99,9 @@ def test_the_page_in_a_browser(
     assert page.locator("li").count() == 3
     assert NASTY in page.locator("li.failed").first.inner_text()
     assert page.locator("script").count() == 0
-    assert page.locator("img").evaluate("image => image.complete && image.naturalWidth") == 480
+    page.locator("img").scroll_into_view_if_needed()  # it is loaded when it comes near
+    wait_until(page, "document.querySelector('img').complete")
+    assert page.locator("img").evaluate("image => image.naturalWidth") == 480
     assert not overflow(page)
     page.get_by_role("link", name="good 1#.mp4").click()
     assert page.title() == "the report"
