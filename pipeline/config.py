@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 import stages
 from models.errors import InputError
 from models.files import read_bounded
+from pipeline.bodies import body_file
 from pipeline.paths import absolute
 from stages.base import Settings, Stage
 
@@ -126,7 +127,7 @@ def load(
     for source, origin in sources:
         values = _merged(values, _sections(source, origin))
         origins |= origin
-    return _validated(values, origins)
+    return _validated(_with_bodies(values), origins)
 
 
 def _option_keys(option: str) -> list[Key]:
@@ -155,6 +156,15 @@ def _validated(values: Values, origins: Origins) -> Settings:
             "configs/default.yaml lists every key with its meaning.",
         )
     return schema().model_validate(_absolute(config.model_dump()))
+
+
+def _with_bodies(values: Values) -> Values:
+    """The values with the files of bodies that are given by name."""
+    for key in _option_keys("body"):
+        body = _value(values, key)
+        if isinstance(body, str | Path):
+            values = _merged(values, _nested(list(key), body_file(Path(body)), "")[0])
+    return values
 
 
 def _truth_values(values: Values, origins: Origins) -> list[str]:
