@@ -209,22 +209,6 @@ class Reporter(Protocol):
     def finished(self, step: Step, manifest: Manifest) -> None: ...
 
 
-class Silent:
-    """The reporter of a run that nobody watches."""
-
-    def planned(self, states: list[State]) -> None:
-        """Nobody asked."""
-
-    def started(self, step: Step) -> None:
-        """Nobody asked."""
-
-    def progress(self, step: Step, done: int, total: int, note: str = "") -> None:
-        """Nobody asked."""
-
-    def finished(self, step: Step, manifest: Manifest) -> None:
-        """Nobody asked."""
-
-
 def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
     """Does a step and publishes its folder; on any failure what was published before stays.
 

@@ -1,14 +1,15 @@
 """What every stage is made of: a name, what it needs, its settings, and the function that does the work."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from stages.engines import RealEngine
 
+Item = TypeVar("Item")
 Device = Literal["auto", "cpu", "cuda"]
 """What a stage's network or renderer runs on; auto is CUDA where it can be used."""
 
@@ -27,6 +28,13 @@ class Progress(Protocol):
 
 def silent(done: int, total: int, note: str = "") -> None:
     """The progress of somebody who does not want to know."""
+
+
+def counted(items: Iterable[Item], total: int, progress: Progress) -> Iterator[Item]:
+    """The same items; progress is told of each once its taker is done with it."""
+    for done, item in enumerate(items, start=1):
+        yield item
+        progress(done, total)
 
 
 @dataclass(frozen=True)

@@ -38,18 +38,22 @@ def lack(engine: RealEngine) -> Lack | None:
     return None
 
 
-def choose_engine(asked: str, real: RealEngine, embedded: str, device: str = "auto") -> str:
-    """The engine's name: the one asked for; for "auto" the real one where it can run, else the embedded one.
+def choose_engine(asked: str, real: RealEngine | None, embedded: str, device: str = "auto") -> str:
+    """The engine's name: "file" for what the user brings, else the one asked for.
+
+    "auto" stands for the real one where it can run, else for the embedded one.
 
     Args:
         asked: "auto" or an engine's name.
-        real: the stage's network, as the settings want it.
+        real: the stage's network, as the settings want it; None where there is a file of the user's own.
         embedded: the name of what takes its place.
         device: what the network is to run on: "auto", "cpu" or "cuda".
 
     Raises:
         InputError: the real engine is asked for and cannot run, or is to run on CUDA and there is none.
     """
+    if real is None:
+        return "file"
     if asked not in ("auto", real.name):
         return asked
     lacking = lack(real)

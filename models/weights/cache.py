@@ -152,11 +152,6 @@ def installing(row: Weights, source: str) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def recorded_source(key: str) -> str:
-    """Where the weights in the cache came from; empty where there are none."""
-    return str(_json(folder() / key / RECORD).get("source", ""))
-
-
 def _write_record(home: Path, files: Mapping[str, File], source: str | None = None) -> None:
     record = _json(home / RECORD)
     if source is not None:

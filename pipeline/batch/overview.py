@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from models.errors import InputError, StageError
 from pipeline.batch.clips import Shard
 from pipeline.batch.outcomes import Outcome
 from pipeline.batch.thumbnails import thumbnail
 from pipeline.console import duration
+from stages.pages import templates
 
 COLUMNS = (
     "clip", "result", "stage", "reason", "seconds", "finished",
@@ -124,20 +123,17 @@ def _held_out(outcome: Outcome) -> dict[str, float]:
 
 
 def _page(outcomes: Sequence[Outcome], place: Path, shard: Shard | None) -> str:
-    environment = Environment(
-        loader=PackageLoader("pipeline.batch"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("index.html.j2").render(
-        title=place.name or str(place),
-        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        done=sum(outcome.result == "done" for outcome in outcomes),
-        failed=sum(outcome.result == "failed" for outcome in outcomes),
-        table=paths(place, shard)[1].name,
-        clips=[_card(outcome, place) for outcome in outcomes],
+    return (
+        templates("pipeline.batch")
+        .get_template("index.html.j2")
+        .render(
+            title=place.name or str(place),
+            written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            done=sum(outcome.result == "done" for outcome in outcomes),
+            failed=sum(outcome.result == "failed" for outcome in outcomes),
+            table=paths(place, shard)[1].name,
+            clips=[_card(outcome, place) for outcome in outcomes],
+        )
     )
 
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from stages import engines
 from stages.base import Device, Settings, Stage, Work
 from stages.engines import RealEngine
-from stages.engines import choose_engine as real_or_embedded
 
 Model = Literal[
     "small", "base", "large", "metric_indoor_small", "metric_indoor_base", "metric_indoor_large",
@@ -88,8 +88,7 @@ def network(settings: DepthSettings) -> RealEngine | None:
 
 def choose_engine(settings: DepthSettings) -> str:
     """The engine's name: "file" where the user gives maps, else that asked for, else the best."""
-    real = network(settings)
-    return real_or_embedded(settings.engine, real, "none", settings.device) if real else "file"
+    return engines.choose_engine(settings.engine, network(settings), "none", settings.device)
 
 
 STAGE = Stage(

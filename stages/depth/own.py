@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from models.errors import InputError
 from models.files import open_regular, read_bounded
 from models.npz import LARGEST, Unreadable, damage_told, read_header
-from stages.base import Work
+from stages.base import Work, counted
 from stages.depth.exr import read_exr
-from stages.depth.maps import KINDS, Map, write_maps
+from stages.depth.maps import KINDS, write_maps
 from stages.frames import Frames
 from stages.users_files import check_aspect, files_in, places
 
@@ -36,18 +36,11 @@ def own_maps(work: Work) -> dict[str, Any]:
     frames = Frames.load(work.inputs["frames"])
     path: Path = work.settings.file
     with _folder(work, frames) if path.is_dir() else _archive(path, frames) as (kind, maps):
-        written = write_maps(
-            work.output / "depth.npz", kind, _told(maps, work, frames), len(frames), compact=False
-        )
+        cleaned = (_cleaned(values, frames) for values in counted(maps, len(frames), work.progress))
+        written = write_maps(work.output / "depth.npz", kind, cleaned, len(frames), compact=False)
     if written.known == 0:
         raise InputError(f"{path}: `{kind}` has no positive value in the frames kept.", FORM)
     return {"depth": kind, "size": [written.width, written.height], "known": round(written.known, 4)}
-
-
-def _told(maps: Iterator[NDArray[Any]], work: Work, frames: Frames) -> Iterator[Map]:
-    for index, values in enumerate(maps):
-        yield _cleaned(values, frames)
-        work.progress(index + 1, len(frames))
 
 
 @contextmanager

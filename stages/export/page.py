@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from models.drawing import Image
 from stages.export.charts import Chart, Plan
+from stages.pages import templates
 
 JPEG_QUALITY = 85
 
@@ -151,13 +151,7 @@ class Page:
 
 def write_page(path: Path, page: Page) -> None:
     """Writes the page as one HTML file that holds everything; its policy forbids to load or run more."""
-    environment = Environment(
-        loader=PackageLoader("stages.export"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("stages.export")
     script = environment.get_template("page.js").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = environment.get_template("page.html.j2").render(page=page, script=Markup(script), digest=digest)

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal
 
+from stages import engines
 from stages.base import Device, Settings, Stage, Work
 from stages.engines import RealEngine
-from stages.engines import choose_engine as real_or_embedded
 from stages.masks.drawing import Subject
 
 __all__ = ["STAGE", "MasksSettings", "Subject", "choose_engine", "run"]
@@ -48,8 +48,7 @@ def network(settings: MasksSettings) -> RealEngine | None:
 
 def choose_engine(settings: MasksSettings) -> str:
     """The engine's name: "file" where the user gives masks, else that asked for, else the best."""
-    real = network(settings)
-    return real_or_embedded(settings.engine, real, "blazepose", settings.device) if real else "file"
+    return engines.choose_engine(settings.engine, network(settings), "blazepose", settings.device)
 
 
 STAGE = Stage(

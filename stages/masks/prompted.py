@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.devices import Batches, choose_device
-from models.npz import Unreadable, read_npz
+from models.npz import Unreadable, read_npz, read_stored
 from models.people import Landmarks
 from models.segmentation.choice import Candidates, Query, Settled, settle
 from models.segmentation.prompts import make_prompt
@@ -77,8 +77,8 @@ def _queries(sam: Sam, detect: Path, frames: Frames, subject: Subject) -> Querie
 def _others(detect: Path) -> Callable[[int], NDArray[np.float64]]:
     """For a frame, (M, 2, 2) the hips and the upward vectors of the people in it other than the subject."""
     chosen = json.loads((detect / "tracks.json").read_text("utf-8"))["chosen"]
-    with np.load(detect / "people.npz", allow_pickle=False) as file:
-        circles, seen = np.stack([file["hips"], file["up"]], axis=2), file["seen"].copy()
+    people = read_stored(detect / "people.npz", "hips", "up", "seen")
+    circles, seen = np.stack([people["hips"], people["up"]], axis=2), people["seen"]
     seen[chosen - 1] = False
     return lambda index: circles[seen[:, index], index]
 

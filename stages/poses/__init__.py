@@ -32,10 +32,7 @@ def network(settings: PosesSettings) -> RealEngine | None:
 
 def choose_engine(settings: PosesSettings) -> str:
     """The engine that will run; "file" where the user brings the motion."""
-    real = network(settings)
-    return (
-        "file" if real is None else engines.choose_engine(settings.engine, real, "blazepose", settings.device)
-    )
+    return engines.choose_engine(settings.engine, network(settings), "blazepose", settings.device)
 
 
 def run(work: Work) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from stages.base import Work
 from stages.disk import full_disk_told
 from stages.frames import Frames
 from stages.poses import PosesSettings
+from stages.poses.found import found_motion
 from stages.poses.own import users_motion
 from stages.poses.recovery import recovered
 
@@ -51,20 +52,7 @@ def fitted_to_landmarks(work: Work, frames: Frames, body: BodyModel) -> tuple[Mo
         steps=settings.steps,
         progress=work.progress,
     )
-    motion = Motion(
-        poses=fit.poses.astype(np.float32),
-        trans=fit.trans.astype(np.float32),
-        betas=fit.betas.astype(np.float32),
-        joints=fit.joints.astype(np.float32),
-        frame=frames.source_index,
-        fps=frames.fps,
-        K=frames.K_source,
-        width=frames.source_width,
-        height=frames.source_height,
-        body=body.kind,
-        valid=fit.valid,
-    )
-    return motion, {
+    return found_motion(fit, fit.valid, frames, body), {
         "height": round(fit.height, 3),
         "reprojection_pixels": round(float(np.nanmean(fit.reprojection)), 2),
     }

@@ -1,6 +1,5 @@
 """Poses by HMR 2.0: its crops cut out of the frames, its answers cleaned and put before the clip's camera."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,12 @@ from models.body import BodyModel, Motion
 from models.devices import Batches, choose_device
 from models.errors import StageError
 from models.hmr.hmr2 import load_network
-from models.hmr.hmr2.estimation import Crop, answers, crops, placed
+from models.hmr.hmr2.estimation import answers, crops, placed
 from models.hmr.hmr2.motion import recover
-from stages.base import Work
+from stages.base import Work, counted
 from stages.frames import Frames
 from stages.masks import Subject
+from stages.poses.found import found_motion
 
 AVERAGE_SHAPE = (
     "the shape that HMR 2.0 estimates is for SMPL's own body, which --body SMPL_NEUTRAL.pkl brings; "
@@ -36,7 +36,8 @@ def recovered(work: Work, frames: Frames, body: BodyModel) -> tuple[Motion, dict
     network = load_network(weights.require("hmr2")).to(device)
     if device.type == "cuda":
         network = network.half_backbone(torch.float16)
-    inputs = _watched(work, crops(frames.images(), subject.boxes, subject.valid), int(subject.valid.sum()))
+    seen = crops(frames.images(), subject.boxes, subject.valid)
+    inputs = counted(seen, int(subject.valid.sum()), work.progress)
     said = np.stack(list(answers(network, device, inputs, Batches(device, notices.append))))
     estimates = placed(said, subject.valid, subject.boxes, frames.K)
     if not estimates.known.any():
@@ -46,27 +47,9 @@ def recovered(work: Work, frames: Frames, body: BodyModel) -> tuple[Motion, dict
             "--set poses.engine=blazepose.",
         )
     motion = recover(estimates, frames.fps, body, work.settings.height)
-    return Motion(
-        poses=motion.poses.astype(np.float32),
-        trans=motion.trans.astype(np.float32),
-        betas=motion.betas.astype(np.float32),
-        joints=motion.joints.astype(np.float32),
-        frame=frames.source_index,
-        fps=frames.fps,
-        K=frames.K_source,
-        width=frames.source_width,
-        height=frames.source_height,
-        body=body.kind,
-        valid=estimates.known,
-    ), {
+    return found_motion(motion, estimates.known, frames, body), {
         "height": round(motion.height, 3),
         "replaced": round(motion.replaced, 4),
         "device": device.type,
         "warnings": notices + ([AVERAGE_SHAPE] if body.kind != "smpl" else []),
     }
-
-
-def _watched(work: Work, inputs: Iterator[Crop], total: int) -> Iterator[Crop]:
-    for done, each in enumerate(inputs, 1):
-        yield each
-        work.progress(done, total)

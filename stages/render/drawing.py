@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar import Avatar
-from stages.base import Progress, silent
+from stages.base import Progress, counted, silent
 from stages.images import numbered, write_image
 from stages.render.planning import Take
 from stages.video import write_video
@@ -37,7 +37,7 @@ def write_pictures(
         StageError: ffmpeg cannot encode, or the disk is full.
         OSError: a picture cannot be written.
     """
-    images = _told(drawn(avatar, take, background), len(take), progress)
+    images = counted(drawn(avatar, take, background), len(take), progress)
     if path.suffix.lower() in VIDEOS:
         write_video(path, images, take.fps)
     else:
@@ -69,9 +69,3 @@ def straight(picture: Tensor) -> Image:
 def _bytes(values: Tensor | NDArray[np.floating]) -> Image:
     """Rounded, and kept within 0 and 255."""
     return np.asarray(cv2.convertScaleAbs(np.asarray(values, np.float32), alpha=255), np.uint8)
-
-
-def _told(images: Iterator[Image], total: int, progress: Progress) -> Iterator[Image]:
-    for done, image in enumerate(images, start=1):
-        yield image
-        progress(done, total)

@@ -143,8 +143,7 @@ def network(settings: MasksSettings) -> RealEngine | None:
 
 
 def masks_engine(settings: MasksSettings) -> str:
-    real = network(settings)
-    return choose_engine(settings.engine, real, "embedded", settings.device) if real else "file"
+    return choose_engine(settings.engine, network(settings), "embedded", settings.device)
 
 
 def rendering_engine(settings: OptimizeSettings) -> str:

@@ -58,6 +58,12 @@ class Person:
     camera_known: bool = True
 
 
+def first_has(content: Any, names: set[str]) -> bool:
+    """Whether it is a dictionary of dictionaries, the first of which holds these names."""
+    first = next(iter(content.values()), None) if isinstance(content, dict) else None
+    return isinstance(first, dict) and first.keys() >= names
+
+
 class Fields:
     """Values of one file, each checked as it is taken.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from models.hmr.foreign.people import Array, Fields, Person, placed_by_smpl
+from models.hmr.foreign.people import Array, Fields, Person, first_has, placed_by_smpl
 
 PROGRAM = "PHALP"
 NEEDED = {"time", "tid", "smpl", "camera", "size"}
@@ -20,10 +20,7 @@ Row = tuple[int, Array, Array, Array, float, float]  # picture, pose, camera, be
 
 def recognises(content: Any) -> bool:
     """Whether it is PHALP's."""
-    if not isinstance(content, dict) or not content:
-        return False
-    first = next(iter(content.values()))
-    return isinstance(first, dict) and first.keys() >= NEEDED
+    return first_has(content, NEEDED)
 
 
 def people(path: Path, content: Any, size: tuple[int, int]) -> list[Person]:

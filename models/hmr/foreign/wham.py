@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from models.hmr.foreign.people import Fields, Person, placed_by_smpl
+from models.hmr.foreign.people import Fields, Person, first_has, placed_by_smpl
 
 PROGRAM = "WHAM"
 NEEDED = {"pose", "trans", "betas", "frame_ids"}
@@ -13,10 +13,7 @@ NEEDED = {"pose", "trans", "betas", "frame_ids"}
 
 def recognises(content: Any) -> bool:
     """Whether it is WHAM's."""
-    if not isinstance(content, dict) or not content:
-        return False
-    first = next(iter(content.values()))
-    return isinstance(first, dict) and first.keys() >= NEEDED
+    return first_has(content, NEEDED)
 
 
 def people(path: Path, content: Any, size: tuple[int, int]) -> list[Person]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from stages.export.clip import Clip, evenly
 from stages.export.footage import subject_window
 from stages.export.viewer.packing import body_arrays, contained, joint_transforms, pack_gaussians
 from stages.export.viewer.pictures import background
+from stages.pages import templates
 
 _GROUND_FRAMES = 12
 
@@ -41,19 +41,16 @@ def write_viewer(path: Path, clip: Clip, title: str, picture_height: int) -> Non
     places, data = contained(arrays)
     pictures = background(clip, picture_height)
     facts = _facts(clip) | {"arrays": places, "gaussians": len(gaussians), "box": box.tolist()}
-    environment = Environment(
-        loader=PackageLoader("stages.export"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("viewer.html.j2").render(
-        title=title,
-        facts=htmlsafe_json_dumps(facts, allow_nan=False),
-        data=data,
-        pictures=[base64.b64encode(picture).decode() for picture in pictures],
-        program=Markup(program()),
+    page = (
+        templates("stages.export")
+        .get_template("viewer.html.j2")
+        .render(
+            title=title,
+            facts=htmlsafe_json_dumps(facts, allow_nan=False),
+            data=data,
+            pictures=[base64.b64encode(picture).decode() for picture in pictures],
+            program=Markup(program()),
+        )
     )
     path.write_text(page, encoding="utf-8", errors="replace")
 

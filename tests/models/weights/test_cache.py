@@ -1,5 +1,6 @@
 """Weights on this machine: found, not found, touched, changed."""
 
+import json
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from models import weights
 from models.errors import InputError
 from models.weights import TABLE
-from models.weights.cache import installing, recorded_source
+from models.weights.cache import RECORD, installing
 from tests.made_up_weights import install
 
 
@@ -25,7 +26,7 @@ def test_what_is_installed_is_found(key: str, cache: Path) -> None:
     assert path.is_relative_to(cache / key)
     assert path.is_dir() if len(TABLE[key].files) > 1 else path.read_bytes() == b"numbers"
     assert weights.require(key) == path
-    assert recorded_source(key) == "test"
+    assert json.loads((cache / key / RECORD).read_text("utf-8"))["source"] == "test"
 
 
 def test_an_unknown_key_is_a_mistake_of_the_program() -> None:

@@ -1,5 +1,6 @@
-import runpy
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,9 +15,7 @@ from tests.stages.export.conftest import FRAMES, Inputs
 SCRIPT = Path(__file__).parents[3] / "examples" / "make_readme_pictures.py"
 
 
-def test_the_pictures_are_made_from_a_workspace(
-    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_pictures_are_made_from_a_workspace(inputs: Inputs, tmp_path: Path) -> None:
     pytest.importorskip("playwright", reason="needs the Python package playwright")
     if not shutil.which("chromium"):
         pytest.skip("needs chromium, which is not installed")
@@ -26,8 +25,8 @@ def test_the_pictures_are_made_from_a_workspace(
     export.mkdir()
     settings = ExportSettings(video_height=64, turntable_frames=4, video_frames=2)
     STAGE.run(Work(inputs, export, export, settings, "numba"))
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(tmp_path), str(tmp_path / "images")])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    command = [sys.executable, str(SCRIPT), str(tmp_path), str(tmp_path / "images")]
+    subprocess.run(command, check=True, timeout=120, env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])})
     moving, animation = cv2.imreadanimation(str(tmp_path / "images" / "overview.webp"))
     assert moving
     assert len(animation.frames) == FRAMES - 1
