@@ -7,6 +7,7 @@ STAMP := .venv/.synced
 CLIP := examples/clip.mp4
 DEMO := clip.hsplat
 INTEROP := tests/interop
+WORKERS ?= 2
 
 export UV_PYTHON_PREFERENCE ?= system
 unexport VIRTUAL_ENV
@@ -18,7 +19,7 @@ demo: $(STAMP)
 	@echo "Your own clip: $(UV) run hsplat-pipeline run myvideo.mp4"
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 # Other programs read what `export` writes: Blender, viewers in Chromium. 1.1 GB on the first call.
 test-interop: $(STAMP) $(INTEROP)/.blender/.synced $(INTEROP)/node_modules/.package-lock.json
