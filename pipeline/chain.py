@@ -17,6 +17,7 @@ from models.errors import InputError, StageError
 from pipeline import config
 from pipeline.hashing import Hashes, data_hash
 from pipeline.logs import facts
+from pipeline.stopping import believed, check_stop
 from pipeline.workspace import Damaged, Manifest, Workspace, listed, now
 from stages.base import Progress, Settings, Stage, Work
 
@@ -227,16 +228,16 @@ def execute(workspace: Workspace, step: Step, reporter: Reporter) -> None:
     with _gpu_released(), workspace.staging(name, step.fingerprint) as (partial, scratch):
         if any(scratch.iterdir()):
             log.info("%s: finds the checkpoint of a run that was stopped", name)
-        summary = step.stage.run(
-            Work(
-                inputs={need: workspace.stage_folder(need) for need in step.stage.needs},
-                output=partial,
-                scratch=scratch,
-                settings=step.settings,
-                engine=step.engine,
-                progress=_progress(reporter, step),
-            )
+        work = Work(
+            inputs={need: workspace.stage_folder(need) for need in step.stage.needs},
+            output=partial,
+            scratch=scratch,
+            settings=step.settings,
+            engine=step.engine,
+            progress=_progress(reporter, step),
         )
+        with believed():
+            summary = step.stage.run(work)
         manifest = Manifest(
             stage=name,
             version=step.stage.version,
@@ -274,6 +275,7 @@ def _check_inputs(workspace: Workspace, step: Step) -> None:
 
 def _progress(reporter: Reporter, step: Step) -> Progress:
     def told(done: int, total: int, note: str = "") -> None:
+        check_stop()
         log.debug("%s: %d of %d %s", step.stage.name, done, total, note)
         reporter.progress(step, done, total, note)
 

@@ -31,8 +31,9 @@ from pipeline.doctor import examine, rows
 from pipeline.evaluation import as_tables, evaluate_workspace
 from pipeline.exporting import Selection, export_workspace
 from pipeline.paths import absolute
-from pipeline.run import Terminated, check_call, run_clip, terminable
+from pipeline.run import check_call, run_clip
 from pipeline.status import as_text, describe
+from pipeline.stopping import Terminated, stoppable
 from pipeline.transfers import transfer
 from pipeline.viewing import HOST, PORT
 from pipeline.viewing import view as show
@@ -97,7 +98,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Make the avatar and the motion from a video, doing only what is missing or out of date."""
-    with _failures_told(debug, resumable=True), terminable():
+    with _failures_told(debug, resumable=True), stoppable():
         options = {
             "device": device, "poses": poses, "masks": masks, "depth": depth,
             "person": person, "height": height, "body": body, "focal": focal,
@@ -157,7 +158,7 @@ def batch(
     debug: Debug = False,
 ) -> None:
     """Do every clip of a folder, several at once; one that fails does not stop the others."""
-    with _failures_told(debug, resumable=True), terminable():
+    with _failures_told(debug, resumable=True), stoppable():
         call = Call(
             folder=absolute(folder),
             output=absolute(output) if output else None,
@@ -272,7 +273,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write the avatar and the motion as files of other programs; docs/formats.md describes them."""
-    with _failures_told(debug), terminable(), console.steps("export", Console(stderr=True)) as told:
+    with _failures_told(debug), stoppable(), console.steps("export", Console(stderr=True)) as told:
         written = export_workspace(
             Workspace(workspace),
             formats,
@@ -327,7 +328,7 @@ def render(
 ) -> None:
     """Draw the avatar in any motion, from any cameras."""
     paths = {"motion": motion, "cameras": cameras}
-    with _failures_told(debug), terminable(), console.steps("render", Console(stderr=True)) as progress:
+    with _failures_told(debug), stoppable(), console.steps("render", Console(stderr=True)) as progress:
         lines = rendering.render(
             absolute(source),
             absolute(output),
@@ -387,7 +388,7 @@ def fetch_weights(
     debug: Debug = False,
 ) -> None:
     """Download weights; what was interrupted goes on."""
-    with _failures_told(debug, resumable=True), terminable():
+    with _failures_told(debug, resumable=True), stoppable():
         for path in weights.fetch(names, _show, force):
             say(str(path))
 
@@ -402,7 +403,7 @@ def add_weights(
     debug: Debug = False,
 ) -> None:
     """Take a file that you have, such as SMPL's, which needs a licence."""
-    with _failures_told(debug), terminable():
+    with _failures_told(debug), stoppable():
         row = weights.add(absolute(file), key, _show, force)
         say(f"{row.key}: {row.model}, for {row.purpose}")
 

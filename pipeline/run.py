@@ -1,26 +1,20 @@
 """One clip from beginning to end: the workspace claimed, what is out of date found, and done."""
 
 import logging
-import signal
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import stages
 from models.errors import HsplatError, InputError, StageError
 from pipeline.chain import Reporter, downstream, plan, state
 from pipeline.config import closest
 from pipeline.logs import facts, log_circumstances, logging_to
+from pipeline.stopping import Terminated
 from pipeline.workspace import Workspace
 from stages.base import Settings
 
 log = logging.getLogger(__name__)
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came; everything that ends cleanly on Ctrl-C ends cleanly on this."""
 
 
 def run_clip(
@@ -137,17 +131,3 @@ def unforeseen(error: Exception, workspace: Workspace) -> StageError:
         f"An unforeseen error: {type(error).__name__}{': ' if text else ''}{text}",
         f"Please report it with the newest file of {workspace.logs}",
     )
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Makes SIGTERM raise Terminated, in a program's main thread."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -170,9 +170,11 @@ def _grid(origin: float, every: float, lead: float) -> str:
 def _nut_frames(
     process: subprocess.Popen[bytes], size: tuple[int, int], channels: int
 ) -> Iterator[tuple[float, Image]]:
+    assert process.stdout is not None
     width, height = size
     try:
-        with av.open(process.stdout, "r", format="nut", buffer_size=1 << 20) as container:
+        # by its number: a pipe that Python read for the library would swallow exceptions, a Ctrl-C among them
+        with av.open(f"pipe:{process.stdout.fileno()}", "r", format="nut") as container:
             for packet in container.demux(container.streams.video[0]):
                 if packet.size == width * height * channels and packet.pts is not None:
                     image = np.frombuffer(bytes(packet), np.uint8).reshape(height, width, channels)

@@ -35,7 +35,8 @@ from pipeline.batch.scheduling import UNREACHABLE, Line, Noticeboard, ParentsSch
 from pipeline.chain import State, Step, execute, plan, state
 from pipeline.lock import InUse
 from pipeline.logs import log_circumstances, logging_to
-from pipeline.run import terminable, unforeseen
+from pipeline.run import unforeseen
+from pipeline.stopping import stoppable
 from pipeline.tasks import StageTask, performed_by
 from pipeline.workspace import Manifest, Workspace
 
@@ -56,7 +57,7 @@ def work(end: connection.Connection, slot: int, assignment: Assignment) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(assignment.threads))
     logging.getLogger().addHandler(logging.NullHandler())  # the console belongs to the parent
     line = Line(end)
-    with suppress(KeyboardInterrupt, BrokenPipeError), terminable():
+    with suppress(KeyboardInterrupt, BrokenPipeError), stoppable():
         try:
             _Workman(line, slot, assignment).run()
         except HsplatError as error:

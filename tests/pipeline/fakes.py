@@ -6,6 +6,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -98,6 +99,11 @@ def misfortune(clip: str, name: str) -> None:
             raise StageError(f"{clip} has a bad day")
         if what == "kills":
             os.kill(os.getpid(), signal.SIGKILL)
+        if what == "swallows":
+            with suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), int(more[0]))
+            if more[1] == "fails":
+                raise InputError("The clip is cut off.")
         if what == "awaits":
             await_note(f"clip {more[0]} {more[1]}\n")
         note("past", f"{clip} {name}")

@@ -207,6 +207,20 @@ def test_a_killed_run_leaves_whole_stages_and_resumes(
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.parametrize("then", ["fails", "ends"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_that_a_library_swallows_is_none_the_less_one(
+    call: Call, start: Start, video: Path, folder: Path, number: signal.Signals, then: str
+) -> None:
+    process = start("run", video, FAKE_CLIPS=f"clip.hsplat poses swallows {number.value} {then}")
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 128 + number
+    assert "Go on with: " in said
+    assert "Error" not in said
+    assert sorted(results(folder)) == ["detect", "frames"]
+    assert call("run", video) == 0
+
+
 def test_a_killed_stage_goes_on_from_its_checkpoint(
     call: Call, start: Start, video: Path, tmp_path: Path
 ) -> None:
