@@ -1,7 +1,7 @@
 """Stops by SIGINT and SIGTERM: clean, and not lost where a library swallows the exception.
 
-Python raises them wherever it happens to be. Out of a function that foreign code has called an exception cannot
-get: it is dropped, and what follows, an error or a result cut short, is not what it seems.
+Python raises them wherever it happens to be. From within foreign code that called back into Python none can
+get out: it is dropped, and what follows, an error or a result cut short, is not what it seems.
 """
 
 import signal

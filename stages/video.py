@@ -172,9 +172,9 @@ def _nut_frames(
 ) -> Iterator[tuple[float, Image]]:
     assert process.stdout is not None
     width, height = size
+    pipe = f"pipe:{process.stdout.fileno()}"  # read by Python, it would swallow exceptions, Ctrl-C among them
     try:
-        # by its number: a pipe that Python read for the library would swallow exceptions, a Ctrl-C among them
-        with av.open(f"pipe:{process.stdout.fileno()}", "r", format="nut") as container:
+        with av.open(pipe, "r", format="nut", metadata_errors="replace") as container:
             for packet in container.demux(container.streams.video[0]):
                 if packet.size == width * height * channels and packet.pts is not None:
                     image = np.frombuffer(bytes(packet), np.uint8).reshape(height, width, channels)

@@ -66,6 +66,16 @@ def test_browsers_can_play_it(tmp_path: Path) -> None:
     assert data.index(b"moov") < data.index(b"mdat"), "the index comes first, so playing starts at once"
 
 
+def test_names_in_no_known_alphabet_do_not_matter(tmp_path: Path) -> None:
+    whole, odd = tmp_path / "whole.mp4", tmp_path / "odd.mp4"
+    write_video(whole, greys(5), fps=5)
+    named = ["-c", "copy", "-metadata", "title=Abendlicht", odd]
+    subprocess.run([ffmpeg_executable(), "-v", "error", "-i", whole, *named], check=True)
+    odd.write_bytes(odd.read_bytes().replace(b"Abendlicht", b"Ab\x80\xffdlicht"))
+    assert b"\x80\xffdlicht" in odd.read_bytes()
+    assert len(list(read_video(probe(odd), (64, 48), every=0.2))) == 5
+
+
 def test_pictures_need_one_size(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     with pytest.raises(ValueError, match="picture 3"):
