@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from models.avatar import Evidence, OptimiserSettings
-from models.avatar.alignment import Boxes, align, height_error, with_height
+from models.avatar.alignment import CLOTHES, Boxes, align, height_error, with_height
 from models.avatar.landmarks import Landmarks
 from models.avatar.losses import project
 from models.avatar.observations import mask_boxes
@@ -46,6 +46,19 @@ def test_a_start_a_metre_off_is_drawn_in(evidence: Evidence, body: BodyModel) ->
     offset = trajectory.motion()[1][:, 0] - true_motion(9)[1][:, 0]
     assert offset.abs().max() < 0.1
     assert last < 0.02
+
+
+def test_the_body_s_box_is_that_of_a_clothed_one(evidence: Evidence, body: BodyModel) -> None:
+    trajectory, points = _start(body), spread(body, 500, seed=0)
+    clothed = _boxes(evidence, body).extent(trajectory(slice(None)), torch.zeros(10))
+    transforms = trajectory(slice(None)).transforms[:, :, :3]
+    blended = (points.weights @ transforms.flatten(2)).unflatten(-1, (3, 4))
+    places = (blended[..., :3] @ points.template[..., None])[..., 0] + blended[..., 3]
+    bare = project(places, torch.from_numpy(K).float())
+    wider = (clothed[:, 2:] - clothed[:, :2]) - (bare.amax(1) - bare.amin(1))
+    metres = wider * places[..., 2].mean(1, keepdim=True) / K[0, 0]
+    assert (metres[:, 1] > 1.5 * CLOTHES).all()
+    assert (metres < 2.5 * CLOTHES).all()
 
 
 def test_overlap_tells_the_right_place_from_a_wrong_one(evidence: Evidence, body: BodyModel) -> None:
