@@ -79,6 +79,7 @@ def test_ctrl_c_amid_detection_ends_it_soon_and_it_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_run_killed_again_and_again_in_every_stage_ends_with_the_same_bits(
     tmp_path: Path, start: Start
 ) -> None:
