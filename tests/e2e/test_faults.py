@@ -20,7 +20,7 @@ from tests.e2e.conftest import CLIP, OPTIONS, Ended, Start
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 TOLD_OF_TIME = {"report.html", "metrics.json"}  # they say how long the stages took
 ROUNDS = 15  # for each stage
-STOPPED_WITHIN = 2.0  # seconds
+STOPPED_WITHIN = 6.0  # seconds; alone on a machine it takes a third of that
 
 
 def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> bool:
@@ -99,6 +99,7 @@ def test_a_run_killed_again_and_again_in_every_stage_ends_with_the_same_bits(
     expected: dict[str, Manifest] = {name: Workspace(undisturbed).manifest(name) for name in names}
 
     for name in names:
+        longest = 0.0
         for number in dice.choices(SIGNALS, k=ROUNDS):
             shutil.rmtree(folder / name, ignore_errors=True)  # where the last round came too late
             process = start("run", CLIP, "--workspace", folder, *options, "--until", name)
@@ -110,8 +111,10 @@ def test_a_run_killed_again_and_again_in_every_stage_ends_with_the_same_bits(
             if process.returncode == 128 + number:
                 assert "Go on with: " in said
                 assert seconds < STOPPED_WITHIN
+                longest = max(longest, seconds)
             for published in folder.glob("[!.]*/manifest.json"):
                 assert hashes(folder, published.parent.name) == hashes(undisturbed, published.parent.name)
+        print(f"{name}: stopped in {longest:.2f} s at most")
 
     last = start("run", CLIP, "--workspace", folder, *options)
     assert last.wait() == 0, last.communicate()
