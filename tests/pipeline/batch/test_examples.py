@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.batch.scheduling import remote_scheduler
 from tests.pipeline.batch.luigid import Luigid
@@ -28,3 +29,13 @@ def test_luigid_takes_its_configuration(tmp_path: Path) -> None:
         assert (gpus["name"], gpus["num_total"]) == ("gpu", 8)
     finally:
         luigid.stop()
+
+
+def test_a_failed_clip_starts_no_pod_again() -> None:
+    job = yaml.safe_load(block("### Kubernetes"))["spec"]
+    [container] = job["template"]["spec"]["containers"]
+    [ended, moved] = job["podFailurePolicy"]["rules"]
+    assert ended["action"] == "FailJob"
+    assert ended["onExitCodes"] == {"containerName": container["name"], "operator": "In", "values": [1]}
+    assert moved == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+    assert job["template"]["spec"]["restartPolicy"] == "Never"  # Kubernetes takes no policy without
