@@ -13,7 +13,7 @@ from models.errors import InputError, StageError
 from pipeline.batch.clips import Shard
 from pipeline.batch.outcomes import Outcome
 from pipeline.batch.thumbnails import thumbnail
-from pipeline.console import duration
+from pipeline.console import duration, escaped
 from stages.pages import templates
 
 COLUMNS = (
@@ -21,7 +21,7 @@ COLUMNS = (
     "psnr", "ssim", "iou", "workspace", "report",
 )  # fmt: skip
 _MARK = '<meta name="generator" content="hsplat-pipeline batch">'
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets would compute
+_FORMULA = ("=", "+", "-", "@")  # what spreadsheets would compute
 
 
 def paths(place: Path, shard: Shard | None) -> tuple[Path, Path]:
@@ -110,8 +110,8 @@ def _table(outcomes: Sequence[Outcome], place: Path) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Text that a spreadsheet shows and never computes; bytes that are no text are replaced."""
-    text = str(value).encode("utf-8", "replace").decode()
+    """Text that a spreadsheet shows and never computes, on one line."""
+    text = escaped(str(value))
     return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
 
 
@@ -141,11 +141,11 @@ def _card(outcome: Outcome, place: Path) -> dict[str, Any]:
     picture = thumbnail(outcome) if outcome.result == "done" else None
     failure, held_out = outcome.failure, _held_out(outcome)
     return {
-        "name": outcome.clip.name.encode("utf-8", "replace").decode(),
+        "name": outcome.clip.name,
         "result": outcome.result,
         "stage": failure.stage if failure else "",
-        "reason": failure.problem.encode("utf-8", "replace").decode() if failure else "",
-        "next_step": failure.next_step.encode("utf-8", "replace").decode() if failure else "",
+        "reason": escaped(failure.problem) if failure else "",
+        "next_step": escaped(failure.next_step) if failure else "",
         "time": duration(sum(outcome.seconds.values())) if outcome.seconds else "",
         "psnr": f"{held_out['psnr']:.1f} dB" if "psnr" in held_out else "",
         "report": _link(outcome.report, place) if outcome.report else "",
