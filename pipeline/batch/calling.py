@@ -4,6 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,14 +156,14 @@ def _work(
         check_scheduler(call.scheduler)
     gpus = _gpus(configuration, names)
     workers = min(call.workers or default_workers(gpus), len(jobs))
-    with tempfile.TemporaryDirectory(prefix="hsplat-batch-") as locks:
+    with _gpu_locks(gpus > 0 and workers > 1) as locks:
         assignment = Assignment(
             jobs=jobs,
             stages=tuple(names),
             retries=call.retries,
             scheduler=call.scheduler,
             gpus=gpus,
-            locks=Path(locks),
+            locks=Path(locks) if locks else None,
             threads=max(1, _cores() // workers),
             debug=call.debug,
         )
@@ -171,6 +172,11 @@ def _work(
                 for event in crew.listen(_LISTEN):
                     _show(event, board, display)
                 display.refresh()
+
+
+def _gpu_locks(shared: bool) -> AbstractContextManager[str | None]:
+    """A folder that is not made for nothing: a killed call leaves it behind."""
+    return tempfile.TemporaryDirectory(prefix="hsplat-batch-") if shared else nullcontext()
 
 
 def _show(event: Event, board: Board, display: Display) -> None:

@@ -176,10 +176,13 @@ def test_a_clip_that_kills_its_process_is_given_up(start: Start, folder: Path, t
 
 def test_workers_end_with_a_killed_parent(start: Start, folder: Path, tmp_path: Path) -> None:
     fill(folder, "a.mp4")
-    process = start("batch", "clips", FAKE_HANG="optimize")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = start("batch", "clips", FAKE_HANG="optimize", TMPDIR=str(scratch))
     wait_for(tmp_path, "hangs optimize")
     children = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     _, alive = psutil.wait_procs(children, timeout=120)
     assert not alive
+    assert list(scratch.iterdir()) == []
