@@ -70,12 +70,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Result:
-    """How it ended: every clip's outcome, how many were done before, the time it took, the page about it."""
+    """How it ended: every clip's outcome, how many were done before, the time it took."""
 
     outcomes: list[Outcome]
     before: int
     seconds: float
-    overview: Path
 
 
 def run_batch(call: Call, display: Display) -> Result:
@@ -88,7 +87,9 @@ def run_batch(call: Call, display: Display) -> Result:
     """
     began = time.monotonic()
     names = names_until(call.until)
-    overview.refuse_foreign(call.place, call.shard)
+    if not call.folder.is_dir():
+        raise InputError(f"{call.folder} is not a folder.", "Give a folder with videos, or call run.")
+    overview.refuse_place(call.place, call.shard)
     configuration = load(call)
     _check_engines(configuration, names)
     clips = clips_of(call)
@@ -101,8 +102,7 @@ def run_batch(call: Call, display: Display) -> Result:
         _work(call, configuration, jobs, names, board, display)
         for job in jobs:
             outcomes[job.number] = _outcome(outcomes[job.number].clip, configuration, names, board, job)
-    page = overview.write(call.place, outcomes, call.shard)
-    return Result(outcomes, before, time.monotonic() - began, page)
+    return Result(outcomes, before, time.monotonic() - began)
 
 
 def load(call: Call) -> Settings:
@@ -114,8 +114,6 @@ def load(call: Call) -> Settings:
 
 def clips_of(call: Call) -> list[Clip]:
     """The clips that a call is about; InputError where there are none."""
-    if not call.folder.is_dir():
-        raise InputError(f"{call.folder} is not a folder.", "Give a folder with videos, or call run.")
     clips = find_clips(call.folder, call.output, call.recursive, call.patterns)
     if not clips:
         deeper = "" if call.recursive else " --recursive looks into the folders below, too."

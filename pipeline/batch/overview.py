@@ -30,16 +30,20 @@ def paths(place: Path, shard: Shard | None) -> tuple[Path, Path]:
     return place / f"index{part}.html", place / f"summary{part}.csv"
 
 
-def refuse_foreign(place: Path, shard: Shard | None) -> None:
+def refuse_place(place: Path, shard: Shard | None) -> None:
     """Raises InputError where the page or the table cannot be written, or would replace another program's."""
-    if place.exists() and not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"{place} cannot be written.", "Give another place with --output.")
+    advice = "Give another place with --output."
+    there = next(path for path in (place, *place.parents) if os.path.lexists(path))  # the rest will be made
+    if not there.is_dir():
+        raise InputError(f"{there} is not a folder.", advice)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{there} cannot be written.", advice)
     page, table = paths(place, shard)
     for path, ours in ((page, _MARK), (table, ",".join(COLUMNS))):
-        if path.exists() and ours not in _beginning(path):
+        if os.path.lexists(path) and ours not in _beginning(path):
             raise InputError(
                 f"{path} was not written by this program, and would be replaced.",
-                "Move it away, or give another place with --output.",
+                f"Move it away, or g{advice[1:]}",
             )
 
 
@@ -70,7 +74,7 @@ def write(place: Path, outcomes: Sequence[Outcome], shard: Shard | None = None) 
     except OSError as error:
         raise StageError(
             f"The overview in {place} cannot be written: {error.strerror}.",
-            "The clips are done; make it writable or free some space, then repeat the call.",
+            "Make it writable or free some space, then repeat the call.",
         ) from error
     return page
 

@@ -7,6 +7,7 @@ from typing import Any
 from models.errors import InputError
 from pipeline.batch import failures
 from pipeline.batch.clips import find_clips, find_workspaces
+from pipeline.batch.display import counted
 from pipeline.console import escaped, table
 from pipeline.status import describe
 from pipeline.workspace import Workspace
@@ -67,4 +68,4 @@ def folder_as_text(facts: dict[str, Any]) -> str:
         *((clip["clip"], clip["state"], escaped(clip["reason"])) for clip in facts["clips"]),
     ]
     counts = ", ".join(f"{count} {state}" for state, count in facts["states"].items())
-    return f"{table(rows)}\n{len(facts['clips'])} clips: {counts}"
+    return f"{table(rows)}\n{counted(len(facts['clips']))}: {counts}"
