@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import InputError
-from models.files import open_regular
+from models.files import open_regular, read_bounded
 
 # A file that changed this recently may change again within the same tick of the file system's clock.
 _SETTLED_NS = 2_000_000_000
 # More than a folder of pictures ever has: one file for every frame of a video.
 _MOST_FILES = 100_000
 _MOST_BYTES = 100 * 2**30
+_LARGEST = 64 * 2**20  # bytes of what is remembered
 _SEAL = "seal"
 
 
@@ -71,7 +72,7 @@ class Hashes:
         self._store = store
         self._known: dict[str, list[Any]] = {}
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            self._known = unsealed(json.loads(store.read_text("utf-8")))
+            self._known = unsealed(json.loads(read_bounded(store, _LARGEST)))
 
     def of(self, path: Path, key: str) -> str:
         """The hash of a file, or of the files directly in a folder, with their names.

@@ -11,10 +11,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from models.errors import InputError
+from models.files import open_regular, read_bounded
 
 _ATTEMPTS = 5  # `holder` takes a shared lock for an instant; that must not refuse a run
 _PAUSE = 0.05
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+_LARGEST = 2**16  # bytes of a lock's text
 _BEGINNING = b'{"pid": '
 _ADVICE = "Wait until it has ended, or stop it, or give another --workspace."
 
@@ -90,18 +92,13 @@ class Lock:
 def holder(path: Path) -> dict[str, Any] | None:
     """Who holds a lock now: `pid`, `host` and `started`; None where nobody does."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None
+        with open_regular(path) as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _read(path)
-    except OSError:  # a file system without locks, where no run gets its own
-        return None
-    finally:
-        os.close(descriptor)
+    except OSError:  # none there, or a file system without locks, where no run gets its own
+        pass
+    return None
 
 
 def was_held(path: Path) -> bool:
@@ -111,14 +108,14 @@ def was_held(path: Path) -> bool:
 
 def was_begun(path: Path) -> bool:
     """Whether a file is what a full disk let this module write of a lock, if anything."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         text = stream.read(len(_BEGINNING))
     return _BEGINNING.startswith(text)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = json.loads(path.read_text("utf-8"))
+        text = json.loads(read_bounded(path, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return {}
     return text if isinstance(text, dict) else {}

@@ -19,7 +19,7 @@ from stages.facts import versions
 
 # Whose finer messages --debug adds; numba alone would fill the disk with its own.
 _TALKATIVE = ("pipeline", "stages", "models", "luigi", "luigi-interface")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s\"]+(?=@)")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s\"]+(?=@)")
 
 
 class _Lines(logging.Formatter):

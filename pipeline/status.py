@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline.chain import State, recorded, state
 from pipeline.console import duration, size, table
+from pipeline.containment import refuse_links
 from pipeline.workspace import Workspace
 
 
@@ -11,9 +12,11 @@ def describe(workspace: Workspace) -> dict[str, Any]:
     """JSON-able facts about a workspace, measured against the configuration of its latest run.
 
     Raises:
-        InputError: it is not a workspace.
+        InputError: it is not a workspace, or holds links.
     """
-    stages = [_stage(state(workspace, step, verify=True)) for step in recorded(workspace)]
+    steps = recorded(workspace)
+    refuse_links(workspace.folder)
+    stages = [_stage(state(workspace, step, verify=True)) for step in steps]
     return {
         "workspace": str(workspace.folder),
         "video": str(workspace.record().video),

@@ -141,6 +141,7 @@ class Workspace:
                         f"{self.folder} is not a workspace, and not empty.",
                         "Give a new or empty folder with --workspace.",
                     )
+                refuse_links(self.folder)
                 self.logs.mkdir(parents=True, exist_ok=True)
                 held.enter_context(Lock(self.folder / "lock"))
                 self._check_owner(video)

@@ -6,9 +6,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from models.errors import HsplatError
+from models.files import read_bounded
 from pipeline.workspace import Damaged, Workspace, now, read_json, write_json
 
 NAME = "failure.json"
+_LARGEST = 2**20  # bytes
 
 
 class Failure(BaseModel):
@@ -52,7 +54,7 @@ def path_of(folder: Path) -> Path:
 def content(folder: Path) -> str:
     """The file's text, by which a new failure is told from an old one; empty where there is none."""
     try:
-        return path_of(folder).read_text("utf-8")
+        return read_bounded(path_of(folder), _LARGEST).decode()
     except (OSError, ValueError):
         return ""
 

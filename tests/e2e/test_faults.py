@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -18,8 +19,8 @@ from tests.e2e.conftest import CLIP, OPTIONS, Ended, Start
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 TOLD_OF_TIME = {"report.html", "metrics.json"}  # they say how long the stages took
-ROUNDS = 3  # for each stage
-STOPPED_WITHIN = 2.0  # seconds of work
+ROUNDS = 15  # for each stage
+STOPPED_WITHIN = 6.0  # seconds; alone on a machine it takes a third of that
 
 
 def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> bool:
@@ -29,6 +30,10 @@ def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> 
             return False
         time.sleep(0.01)
     return True
+
+
+def has_begun(workspace: Path, process: int, stage: str) -> bool:
+    return any(f"{stage}: started" in log.read_text() for log in workspace.glob(f"logs/*-{process}.log"))
 
 
 def hashes(workspace: Path, stage: str) -> dict[str, str]:
@@ -42,17 +47,20 @@ def spent(process: psutil.Process) -> float:
 
 
 def stop(process: subprocess.Popen[str], number: signal.Signals) -> tuple[float, str]:
-    """Sends a signal; seconds of work until the end, and what was said."""
-    watched, last = psutil.Process(process.pid), 0.0
-    before = spent(watched)
+    """Sends a signal; seconds until the end, and what was said.
+
+    The less of clock and processor: the one says too much on a busy machine, the other with several threads.
+    """
+    watched, worked = psutil.Process(process.pid), 0.0
+    before, began = spent(watched), time.monotonic()
     process.send_signal(number)
     while process.poll() is None:
         try:
-            last = max(last, spent(watched) - before)
+            worked = max(worked, spent(watched) - before)
         except psutil.Error:
             break
         time.sleep(0.01)
-    return last, process.communicate()[1]
+    return min(worked, time.monotonic() - began), process.communicate()[1]
 
 
 @pytest.mark.slow
@@ -91,9 +99,11 @@ def test_a_run_killed_again_and_again_in_every_stage_ends_with_the_same_bits(
     expected: dict[str, Manifest] = {name: Workspace(undisturbed).manifest(name) for name in names}
 
     for name in names:
-        for number in dice.sample(SIGNALS, ROUNDS):
-            process = start("run", CLIP, "--workspace", folder, *options)
-            if wait_until(process, (folder / f".{name}.partial").exists):
+        longest = 0.0
+        for number in dice.choices(SIGNALS, k=ROUNDS):
+            shutil.rmtree(folder / name, ignore_errors=True)  # where the last round came too late
+            process = start("run", CLIP, "--workspace", folder, *options, "--until", name)
+            if wait_until(process, partial(has_begun, folder, process.pid, name)):
                 time.sleep(dice.random() * expected[name].seconds)
             seconds, said = stop(process, number)
             assert process.returncode in (0, -number, 128 + number), said
@@ -101,8 +111,10 @@ def test_a_run_killed_again_and_again_in_every_stage_ends_with_the_same_bits(
             if process.returncode == 128 + number:
                 assert "Go on with: " in said
                 assert seconds < STOPPED_WITHIN
-            for published in folder.glob("*/manifest.json"):
+                longest = max(longest, seconds)
+            for published in folder.glob("[!.]*/manifest.json"):
                 assert hashes(folder, published.parent.name) == hashes(undisturbed, published.parent.name)
+        print(f"{name}: stopped in {longest:.2f} s at most")
 
     last = start("run", CLIP, "--workspace", folder, *options)
     assert last.wait() == 0, last.communicate()

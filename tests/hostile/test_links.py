@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import InputError
+from pipeline.batch import failures
 from pipeline.finished import finished
 from pipeline.workspace import Damaged, Output, Workspace
 from tests.pipeline.test_workspace import publish, workspace  # noqa: F401
@@ -77,6 +78,34 @@ def test_a_pipe_in_a_workspace_does_not_block(workspace: Workspace, tmp_path: Pa
         workspace.manifest("masks")
     with pytest.raises(InputError, match="no file"), workspace.open_for(tmp_path / "clip.mp4"):
         pass
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["hashes.json", "lock", "failure.json", "thumbnail.jpg"])
+def test_a_pipe_or_an_endless_device_is_not_read(workspace: Workspace, tmp_path: Path, name: str) -> None:  # noqa: F811
+    (tmp_path / "clip.mp4").write_text("a video")
+    workspace.save_record(tmp_path / "clip.mp4", {})
+    place = workspace.folder / name
+    for put in (lambda: os.mkfifo(place), lambda: place.symlink_to("/dev/zero")):
+        place.unlink(missing_ok=True)
+        put()
+        again = Workspace(workspace.folder)
+        assert again.running is None
+        assert again.hashes.of(tmp_path / "clip.mp4", "VIDEO")
+        assert failures.content(workspace.folder) == ""
+        assert failures.read(workspace.folder) is None
+
+
+def test_a_link_before_the_first_record_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_text("a video")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    new = Workspace(tmp_path / "new.hsplat")
+    new.folder.mkdir()
+    new.logs.symlink_to(empty)
+    with pytest.raises(InputError, match="symbolic link"), new.open_for(tmp_path / "clip.mp4"):
+        pass
+    assert not list(empty.iterdir())
 
 
 @pytest.mark.parametrize("name", ["../secret", "/dev/zero", "deep/../../secret"])

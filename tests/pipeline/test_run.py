@@ -258,6 +258,15 @@ def test_a_second_run_is_refused_by_process_and_loses_nothing(
     assert call("run", video) == 0
 
 
+def test_status_of_a_workspace_with_a_pipe_is_refused(
+    call: Call, video: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("run", video) == 0
+    os.mkfifo(folder / "logs" / "pipe")
+    assert call("status", folder) == 2
+    assert "logs/pipe is a symbolic link, or no file at all" in capsys.readouterr().err
+
+
 def test_another_videos_workspace_is_refused(
     call: Call, video: Path, tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -473,7 +482,7 @@ def test_a_traceback_is_one_line_and_credentials_stay_out(
     monkeypatch.setenv("SERVICE_TOKEN", "tell-tale-token")
     monkeypatch.setenv("FAKE_FAIL", "poses")
     monkeypatch.setenv("FAKE_KIND", "bug")
-    title = "export.title=see http://anna:tell-tale-password@host/page"
+    title = "export.title=see http://anna:tell-tale@password@host/page"
     assert call("run", video, "--set", title) == 1
     failure = next(line for line in log_lines(folder) if line["message"] == "failed")
     assert failure["traceback"].endswith("ValueError: poses cannot do it")
