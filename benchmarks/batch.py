@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,6 @@ from pipeline import config
 from pipeline.batch import thumbnails
 from pipeline.batch.scheduling import remote_scheduler
 from pipeline.chain import recorded, state
-from pipeline.hashing import file_hash
 from pipeline.tasks import text
 from pipeline.workspace import Workspace
 from stages import STAGES
@@ -57,27 +57,21 @@ HEADING = """# A folder of clips
 
 def make_folder(folder: Path, source: Workspace, count: int) -> None:
     """As many clips with finished workspaces; large files are linked, what a call reads is copied."""
-    record = json.loads(source.record_path.read_text())
-    video = Path(record["video"])
+    record = source.record()
+    video = record.video
     for number in range(count):
         clip, place = folder / f"clip{number:05}{video.suffix}", folder / f"clip{number:05}.hsplat"
         os.link(video, clip) if video.stat().st_dev == folder.stat().st_dev else shutil.copy2(video, clip)
         shutil.copytree(
             source.folder, place, copy_function=_linked, ignore=shutil.ignore_patterns(thumbnails.NAME)
         )
-        record["video"] = record["configuration"]["frames"]["video"] = str(clip)
-        _rewrite(place / "workspace.json", record)
-        status = clip.stat()
-        _rewrite(place / "hashes.json", {str(clip): [status.st_size, status.st_mtime_ns, file_hash(clip)]})
+        configuration = deepcopy(record.configuration)
+        configuration["frames"]["video"] = str(clip)
+        Workspace(place).save_record(clip, configuration)  # and the clip's hash, as a run does
 
 
 def _linked(source: str, target: str) -> None:
     shutil.copy2(source, target) if source.endswith(".json") else os.link(source, target)
-
-
-def _rewrite(path: Path, data: Any) -> None:
-    path.unlink(missing_ok=True)
-    path.write_text(json.dumps(data))
 
 
 def up_to_date(source: Workspace, count: int) -> Iterator[str]:

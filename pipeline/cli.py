@@ -24,6 +24,7 @@ from pipeline import config, console, rendering, weights
 from pipeline.batch.calling import Call, run_batch
 from pipeline.batch.clips import Shard
 from pipeline.batch.display import display, summary
+from pipeline.batch.overview import write as write_overview
 from pipeline.batch.standing import describe_folder, folder_as_text, is_folder_of_clips
 from pipeline.bodies import body_file
 from pipeline.console import say
@@ -178,7 +179,8 @@ def batch(
         with display(Console(stderr=True)) as shown:
             result = run_batch(call, shown)
         say(summary(result.outcomes, result.before, result.seconds))
-        say(f"Everything at a glance: {console.shown(result.overview)}")
+        page = write_overview(call.place, result.outcomes, call.shard)
+        say(f"Everything at a glance: {console.shown(page)}")
     if any(outcome.result == "failed" for outcome in result.outcomes):
         say(f"Try the failed ones again with: {resume_call(sys.argv)}")
         raise typer.Exit(1)

@@ -316,7 +316,13 @@ def _assignment(text: str) -> tuple[Values, Origins]:
         raise InputError(
             f"--set {text[:80]!r}: the value is not valid YAML.", "Quote text: --set 'a.b=\"x\"'"
         ) from error
-    return _nested(key.strip().split("."), parsed if node else None, "--set")
+    values, origins = _nested(key.strip().split("."), parsed if node else None, "--set")
+    frames = values.get("frames")
+    if isinstance(frames, dict) and "video" in frames:
+        raise InputError(
+            "--set frames.video would change nothing: the video is what the call is given.", "Leave it out."
+        )
+    return values, origins
 
 
 def _nested(path: list[str], value: Any, origin: str) -> tuple[Values, Origins]:

@@ -1,5 +1,7 @@
 """What a person sees: progress bars on a terminal, plain lines elsewhere, the tables at the end."""
 
+import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +18,22 @@ from pipeline.workspace import Manifest
 QUIET_SECONDS = 30.0  # between two plain lines about the same stage
 _WIDE = 200  # characters; no table is wider
 _TELLING = 0.05  # share of the work before which its speed says nothing about the rest
+# What a terminal acts on, or turns the order of the text around, and halves of characters that no text has.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def say(text: str, console: Console | None = None) -> None:
-    """Prints text as it is: no markup, no colours guessed, no wrapping."""
-    (console or Console()).print(text, markup=False, highlight=False, soft_wrap=True)
+    """Prints lines as they are: no markup, no colours guessed, no wrapping; see `escaped`."""
+    lines = "\n".join(map(escaped, text.split("\n")))
+    (console or Console()).print(lines, markup=False, highlight=False, soft_wrap=True)
+
+
+def escaped(text: str) -> str:
+    """A text as one line that is safe to print, its control characters written as in JSON.
+
+    Names of files may hold any: sequences that repaint the terminal, ends of lines, bytes that are no text.
+    """
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def show(tables: RenderableType) -> None:

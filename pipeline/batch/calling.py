@@ -4,6 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Result:
-    """How it ended: every clip's outcome, how many were done before, the time it took, the page about it."""
+    """How it ended: every clip's outcome, how many were done before, the time it took."""
 
     outcomes: list[Outcome]
     before: int
     seconds: float
-    overview: Path
 
 
 def run_batch(call: Call, display: Display) -> Result:
@@ -87,7 +87,9 @@ def run_batch(call: Call, display: Display) -> Result:
     """
     began = time.monotonic()
     names = names_until(call.until)
-    overview.refuse_foreign(call.place, call.shard)
+    if not call.folder.is_dir():
+        raise InputError(f"{call.folder} is not a folder.", "Give a folder with videos, or call run.")
+    overview.refuse_place(call.place, call.shard)
     configuration = load(call)
     _check_engines(configuration, names)
     clips = clips_of(call)
@@ -100,8 +102,7 @@ def run_batch(call: Call, display: Display) -> Result:
         _work(call, configuration, jobs, names, board, display)
         for job in jobs:
             outcomes[job.number] = _outcome(outcomes[job.number].clip, configuration, names, board, job)
-    page = overview.write(call.place, outcomes, call.shard)
-    return Result(outcomes, before, time.monotonic() - began, page)
+    return Result(outcomes, before, time.monotonic() - began)
 
 
 def load(call: Call) -> Settings:
@@ -113,8 +114,6 @@ def load(call: Call) -> Settings:
 
 def clips_of(call: Call) -> list[Clip]:
     """The clips that a call is about; InputError where there are none."""
-    if not call.folder.is_dir():
-        raise InputError(f"{call.folder} is not a folder.", "Give a folder with videos, or call run.")
     clips = find_clips(call.folder, call.output, call.recursive, call.patterns)
     if not clips:
         deeper = "" if call.recursive else " --recursive looks into the folders below, too."
@@ -155,14 +154,14 @@ def _work(
         check_scheduler(call.scheduler)
     gpus = _gpus(configuration, names)
     workers = min(call.workers or default_workers(gpus), len(jobs))
-    with tempfile.TemporaryDirectory(prefix="hsplat-batch-") as locks:
+    with _gpu_locks(gpus > 0 and workers > 1) as locks:
         assignment = Assignment(
             jobs=jobs,
             stages=tuple(names),
             retries=call.retries,
             scheduler=call.scheduler,
             gpus=gpus,
-            locks=Path(locks),
+            locks=Path(locks) if locks else None,
             threads=max(1, _cores() // workers),
             debug=call.debug,
         )
@@ -171,6 +170,11 @@ def _work(
                 for event in crew.listen(_LISTEN):
                     _show(event, board, display)
                 display.refresh()
+
+
+def _gpu_locks(shared: bool) -> AbstractContextManager[str | None]:
+    """A folder that is not made for nothing: a killed call leaves it behind."""
+    return tempfile.TemporaryDirectory(prefix="hsplat-batch-") if shared else nullcontext()
 
 
 def _show(event: Event, board: Board, display: Display) -> None:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from models.errors import InputError
+from pipeline.console import escaped
 from pipeline.workspace import Damaged, Workspace
 
 SUFFIX = ".hsplat"
@@ -25,14 +26,19 @@ class Clip:
     """A video and where everything about it goes.
 
     Attributes:
-        name: its path below the folder, for people; always printable.
+        path: of the video below the folder of clips, as it is.
         video: the file.
         folder: its workspace.
     """
 
-    name: str
+    path: str
     video: Path
     folder: Path
+
+    @property
+    def name(self) -> str:
+        """The path for people: what cannot be printed is escaped."""
+        return escaped(self.path)
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Shard:
 
     def holds(self, clip: Clip) -> bool:
         """Whether a clip belongs to this part; the same on every machine."""
-        return zlib.crc32(clip.name.encode()) % self.count == self.number - 1
+        return zlib.crc32(os.fsencode(clip.path)) % self.count == self.number - 1
 
 
 def find_clips(
@@ -74,8 +80,8 @@ def find_clips(
     for directory, videos in _directories(folder, output, recursive, tuple(patterns) or PATTERNS):
         place = output / directory.relative_to(folder) if output else directory
         for video, workspace in zip(videos, _workspaces(videos, place), strict=True):
-            clips.append(Clip(_printable(video.relative_to(folder)), video, workspace))
-    return sorted(clips, key=lambda clip: clip.name)
+            clips.append(Clip(video.relative_to(folder).as_posix(), video, workspace))
+    return sorted(clips, key=lambda clip: clip.path)
 
 
 def find_workspaces(folder: Path) -> Iterator[Path]:
@@ -157,10 +163,6 @@ def _owner(group: list[Path], place: Path) -> Path:
         try:
             if Workspace(place / f"{video.stem}{SUFFIX}").record().video.name == video.name:
                 return video
-        except (Damaged, OSError):
+        except (Damaged, OSError, InputError):
             continue
     return group[0]
-
-
-def _printable(path: Path) -> str:
-    return os.fsencode(path.as_posix()).decode("utf-8", "replace")

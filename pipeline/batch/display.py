@@ -14,7 +14,7 @@ from rich.text import Text
 from pipeline.batch.board import Board
 from pipeline.batch.events import Event, Failed, Finished, Progressed, Settled, Silence, Started, Waits
 from pipeline.batch.outcomes import Outcome
-from pipeline.console import QUIET_SECONDS, duration, say, table
+from pipeline.console import QUIET_SECONDS, duration, escaped, say, table
 
 _REFRESH = 0.25  # seconds
 _LATEST = 5  # results that stay in the live table
@@ -64,8 +64,7 @@ class LiveTable:
         """The table shows what the board has; a stage's warnings stand above it."""
         if isinstance(event, Finished) and self._board:
             for text in event.warnings:
-                line = f"{self._board.names[event.number]}: {event.stage}: note: {text}"
-                self._live.console.print(Text(line), soft_wrap=True)
+                say(f"{self._board.names[event.number]}: {event.stage}: note: {text}", self._live.console)
 
     def refresh(self) -> None:
         """Draws the table anew, if that is due."""
@@ -93,7 +92,7 @@ def picture(board: Board) -> Group:
             ProgressBar(total=1.0, completed=row.share, width=16),
             f"{100 * row.share:.0f} %",
             "" if left is None else duration(left),
-            Text(row.doing, "dim"),
+            Text(escaped(row.doing), "dim"),
         )
     return Group(rows, Text(headline(board), "bold"), *([Text(board.notice, "yellow")] * bool(board.notice)))
 
@@ -119,7 +118,7 @@ def _reason(board: Board, number: int) -> str:
     failure = board.failures[number]
     if failure is None:
         return "failed"
-    return f"failed: {failure.stage}{': ' if failure.stage else ''}{failure.problem}"
+    return f"failed: {failure.stage}{': ' if failure.stage else ''}{escaped(failure.problem)}"
 
 
 class Lines:
@@ -189,7 +188,7 @@ class Lines:
     def _say(self, text: str) -> None:
         """A line, unless it was the last one: a waiting clip says so again and again."""
         if text != self._last:
-            say(text, self._console)
+            say(escaped(text), self._console)
         self._last = text
 
 
@@ -206,7 +205,7 @@ def summary(outcomes: Sequence[Outcome], before: int, seconds: float) -> str:
     earlier = f" ({before} of them before)" if before else ""
     lines = [f"{counted(len(outcomes))}: {done} done{earlier}, {len(failed)} failed; {duration(seconds)}"]
     rows = [
-        (outcome.clip.name, failure.stage or "-", f"{failure.problem} {failure.next_step}".strip())
+        (outcome.clip.name, failure.stage or "-", escaped(f"{failure.problem} {failure.next_step}".strip()))
         for outcome in failed
         if (failure := outcome.failure)
     ]

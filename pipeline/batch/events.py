@@ -34,7 +34,7 @@ class Assignment:
         retries: how often a clip that failed is tried again.
         scheduler: the address of a luigid; None where the parent process schedules.
         gpus: as many has this machine.
-        locks: a folder of the call's own for the GPUs' locks.
+        locks: a folder of the call's own for the GPUs' locks; None where no two workers share them.
         threads: as many may a worker use for computing.
         debug: write more into the log files.
     """
@@ -44,7 +44,7 @@ class Assignment:
     retries: int
     scheduler: str | None
     gpus: int
-    locks: Path
+    locks: Path | None
     threads: int
     debug: bool
 

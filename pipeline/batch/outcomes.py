@@ -60,9 +60,9 @@ def survey(clip: Clip, configuration: Settings, names: list[str]) -> Outcome:
         configuration: the clip's own.
         names: the stages wanted.
     """
-    workspace = Workspace(clip.folder)
     try:
         check_video(absolute(clip.video))
+        workspace = Workspace(clip.folder)
         if not workspace.record_path.exists():
             return Outcome(clip, "open", failures.read(clip.folder))
         steps = [step for step in plan(configuration, workspace.hashes) if step.stage.name in names]

@@ -13,7 +13,7 @@ from models.errors import InputError, StageError
 from pipeline.batch.clips import Shard
 from pipeline.batch.outcomes import Outcome
 from pipeline.batch.thumbnails import thumbnail
-from pipeline.console import duration
+from pipeline.console import duration, escaped
 from stages.pages import templates
 
 COLUMNS = (
@@ -21,7 +21,7 @@ COLUMNS = (
     "psnr", "ssim", "iou", "workspace", "report",
 )  # fmt: skip
 _MARK = '<meta name="generator" content="hsplat-pipeline batch">'
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets would compute
+_FORMULA = ("=", "+", "-", "@")  # what spreadsheets would compute
 
 
 def paths(place: Path, shard: Shard | None) -> tuple[Path, Path]:
@@ -30,16 +30,20 @@ def paths(place: Path, shard: Shard | None) -> tuple[Path, Path]:
     return place / f"index{part}.html", place / f"summary{part}.csv"
 
 
-def refuse_foreign(place: Path, shard: Shard | None) -> None:
+def refuse_place(place: Path, shard: Shard | None) -> None:
     """Raises InputError where the page or the table cannot be written, or would replace another program's."""
-    if place.exists() and not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"{place} cannot be written.", "Give another place with --output.")
+    advice = "Give another place with --output."
+    there = next(path for path in (place, *place.parents) if os.path.lexists(path))  # the rest will be made
+    if not there.is_dir():
+        raise InputError(f"{there} is not a folder.", advice)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{there} cannot be written.", advice)
     page, table = paths(place, shard)
     for path, ours in ((page, _MARK), (table, ",".join(COLUMNS))):
-        if path.exists() and ours not in _beginning(path):
+        if os.path.lexists(path) and ours not in _beginning(path):
             raise InputError(
                 f"{path} was not written by this program, and would be replaced.",
-                "Move it away, or give another place with --output.",
+                f"Move it away, or g{advice[1:]}",
             )
 
 
@@ -70,7 +74,7 @@ def write(place: Path, outcomes: Sequence[Outcome], shard: Shard | None = None) 
     except OSError as error:
         raise StageError(
             f"The overview in {place} cannot be written: {error.strerror}.",
-            "The clips are done; make it writable or free some space, then repeat the call.",
+            "Make it writable or free some space, then repeat the call.",
         ) from error
     return page
 
@@ -110,8 +114,8 @@ def _table(outcomes: Sequence[Outcome], place: Path) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Text that a spreadsheet shows and never computes; bytes that are no text are replaced."""
-    text = str(value).encode("utf-8", "replace").decode()
+    """Text that a spreadsheet shows and never computes, on one line."""
+    text = escaped(str(value))
     return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
 
 
@@ -141,11 +145,11 @@ def _card(outcome: Outcome, place: Path) -> dict[str, Any]:
     picture = thumbnail(outcome) if outcome.result == "done" else None
     failure, held_out = outcome.failure, _held_out(outcome)
     return {
-        "name": outcome.clip.name.encode("utf-8", "replace").decode(),
+        "name": outcome.clip.name,
         "result": outcome.result,
         "stage": failure.stage if failure else "",
-        "reason": failure.problem.encode("utf-8", "replace").decode() if failure else "",
-        "next_step": failure.next_step.encode("utf-8", "replace").decode() if failure else "",
+        "reason": escaped(failure.problem) if failure else "",
+        "next_step": escaped(failure.next_step) if failure else "",
         "time": duration(sum(outcome.seconds.values())) if outcome.seconds else "",
         "psnr": f"{held_out['psnr']:.1f} dB" if "psnr" in held_out else "",
         "report": _link(outcome.report, place) if outcome.report else "",

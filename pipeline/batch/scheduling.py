@@ -77,7 +77,7 @@ def check_scheduler(address: str) -> None:
         InputError: the address is none, nobody answers, or it is not a luigid.
     """
     advice = "Start one with luigid, or leave --scheduler out."
-    if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+    if not _is_address(address):
         raise InputError(f"{address} is not the address of a scheduler.", "Example: http://host:8082")
     try:
         told = remote_scheduler(address).is_pause_enabled()
@@ -87,6 +87,14 @@ def check_scheduler(address: str) -> None:
         raise InputError(f"What answers at {address} is not luigid.", advice) from error
     if not isinstance(told, dict):
         raise InputError(f"What answers at {address} is not luigid.", advice)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half of an IPv6 address, a port that is no number or too large
+        return False
 
 
 class Noticeboard:

@@ -7,7 +7,8 @@ from typing import Any
 from models.errors import InputError
 from pipeline.batch import failures
 from pipeline.batch.clips import find_clips, find_workspaces
-from pipeline.console import table
+from pipeline.batch.display import counted
+from pipeline.console import escaped, table
 from pipeline.status import describe
 from pipeline.workspace import Workspace
 
@@ -38,7 +39,7 @@ def describe_folder(folder: Path) -> dict[str, Any]:
 
 
 def _workspace(place: Path, folder: Path) -> dict[str, Any]:
-    name = str(place.relative_to(folder))
+    name = escaped(place.relative_to(folder).as_posix())
     try:
         facts = describe(Workspace(place))
     except InputError as error:
@@ -64,7 +65,7 @@ def folder_as_text(facts: dict[str, Any]) -> str:
     """The same for a person."""
     rows = [
         ("clip", "state", ""),
-        *((clip["clip"], clip["state"], clip["reason"]) for clip in facts["clips"]),
+        *((clip["clip"], clip["state"], escaped(clip["reason"])) for clip in facts["clips"]),
     ]
     counts = ", ".join(f"{count} {state}" for state, count in facts["states"].items())
-    return f"{table(rows)}\n{len(facts['clips'])} clips: {counts}"
+    return f"{table(rows)}\n{counted(len(facts['clips']))}: {counts}"

@@ -243,7 +243,7 @@ class _Workman:
 
     @contextmanager
     def _gpu(self, job: Job, step: Step) -> Iterator[None]:
-        if not (step.uses_gpu and self._given.gpus):
+        if not (step.uses_gpu and self._given.locks):
             yield
             return
         waits = Waits(job.number, "Every GPU of this machine is at work.")

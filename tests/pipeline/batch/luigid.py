@@ -13,7 +13,8 @@ from urllib.request import urlopen
 
 import psutil
 
-CONFIGURATION = """\
+# What docs/cluster.md says, in a hurry.
+HASTY = """\
 [scheduler]
 worker_disconnect_delay = 15
 retry_delay = 1
@@ -28,15 +29,16 @@ class Luigid:
 
     Args:
         folder: for its configuration, its state and what it says.
+        configuration: the text of its luigi.cfg.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, configuration: str = HASTY) -> None:
         self._folder = folder
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{self._port}"
-        (folder / "luigi.cfg").write_text(CONFIGURATION)
+        (folder / "luigi.cfg").write_text(configuration)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -1,6 +1,7 @@
 """Whole batches of the fake chain in processes of their own."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.pipeline.conftest import Call
 from tests.pipeline.fakes import FAKES
 
 STAGES = [stage.name for stage in FAKES]
@@ -30,7 +32,7 @@ def fill(folder: Path, *names: str) -> None:
     for name in names:
         path = folder / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(f"the clip {name}")
+        path.write_bytes(b"the clip " + os.fsencode(name))
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -90,6 +92,36 @@ def test_bad_clips_do_not_stop_the_others_and_the_next_call_goes_on(
     assert len(ran) == len(STAGES) * 3 - 2  # frames and detect of bad.mp4 were whole
 
 
+def test_names_that_are_no_text_or_harm_a_terminal(
+    start: Start, call: Call, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = "b\x1b[31m\n.mp4"
+    fill(folder, "a\udcff.mp4", "a\udcff.mov", odd, "c.mp4", "deep\udcff/d.mp4", "deep\udcff/d.mov")
+    arguments = ("batch", "clips", "--workers", 1, "--until", "frames", "--recursive")
+    status, out, err = ended(start(*arguments))
+    assert status == 1
+    assert "6 clips: 2 done, 4 failed" in out, err
+    reason = rf"The path '{folder}/a\udcff.mp4' is not valid UTF-8. Rename it."
+    assert rf"a\udcff.mp4       -      {reason}" in out
+    assert r"b\u001b[31m\n.mp4: frames: done" in err
+    assert "\x1b" not in out + err
+    with (folder / "summary.csv").open(newline="", encoding="utf-8") as stream:
+        rows = {row["clip"]: row for row in csv.DictReader(stream)}
+    assert [rows[name]["result"] for name in (r"a\udcff.mp4", r"b\u001b[31m\n.mp4")] == ["failed", "done"]
+    assert rows[r"a\udcff.mp4"]["reason"] == reason
+    page = (folder / "index.html").read_text("utf-8")
+    assert r"deep\udcff/d.mov" in page
+    assert "\x1b" not in page
+
+    assert call("status", folder) == 0
+    text = capsys.readouterr().out
+    assert r"a\udcff.mov" in text
+    assert "\x1b" not in text
+    assert call("status", folder, "--json") == 0
+    videos = {clip["video"] for clip in json.loads(capsys.readouterr().out)["clips"]}
+    assert {str(folder / odd), str(folder / "a\udcff.mp4")} < videos
+
+
 def test_one_optimisation_at_a_time_on_one_gpu_while_other_stages_go_on(
     start: Start, folder: Path, tmp_path: Path
 ) -> None:
@@ -144,10 +176,13 @@ def test_a_clip_that_kills_its_process_is_given_up(start: Start, folder: Path, t
 
 def test_workers_end_with_a_killed_parent(start: Start, folder: Path, tmp_path: Path) -> None:
     fill(folder, "a.mp4")
-    process = start("batch", "clips", FAKE_HANG="optimize")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = start("batch", "clips", FAKE_HANG="optimize", TMPDIR=str(scratch))
     wait_for(tmp_path, "hangs optimize")
     children = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     _, alive = psutil.wait_procs(children, timeout=120)
     assert not alive
+    assert list(scratch.iterdir()) == []

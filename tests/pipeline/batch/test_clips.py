@@ -1,6 +1,7 @@
 """Which files are clips, and whose workspace is where."""
 
 import os
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -68,15 +69,28 @@ def test_a_clip_keeps_its_workspace_when_one_of_the_same_name_comes(tmp_path: Pa
     assert list(find_workspaces(tmp_path)) == [tmp_path / "a.hsplat"]
 
 
-def test_names_that_are_no_text_can_be_printed(tmp_path: Path) -> None:
-    (tmp_path / "\udcff.mp4").write_text("clip")
-    [clip] = find_clips(tmp_path)
-    clip.name.encode()
+def test_names_that_no_terminal_should_see_are_escaped(tmp_path: Path) -> None:
+    touch(tmp_path, "a\udcff.mp4", "b\x1b[2J\n\x9b.mp4", "c\u202e.mp4", "d \u00e4\u200d\U0001f600\\.mp4")
+    assert [clip.name for clip in find_clips(tmp_path)] == [
+        r"a\udcff.mp4", r"b\u001b[2J\n\u009b.mp4", r"c\u202e.mp4", "d \u00e4\u200d\U0001f600\\.mp4"
+    ]  # fmt: skip
+
+
+def test_clips_whose_workspace_has_no_valid_name_are_found(tmp_path: Path) -> None:
+    touch(tmp_path, "deep\udcff/a.mp4", "deep\udcff/a.mov", "a.mp4")
+    assert len({clip.folder for clip in find_clips(tmp_path, recursive=True)}) == 3
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         find_clips(tmp_path / "none")
+
+
+def test_the_true_name_decides_the_shard(tmp_path: Path) -> None:
+    shards = [Shard(number, 5) for number in range(1, 6)]
+    for path in ("b\x1b\n.mp4", "a\udcff.mp4", "plain.mp4"):
+        [held] = [shard.number for shard in shards if shard.holds(Clip(path, tmp_path, tmp_path))]
+        assert held == zlib.crc32(os.fsencode(path)) % 5 + 1
 
 
 def test_shards_are_a_partition(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def test_parts_of_a_folder_have_their_own_files(outcomes: list[Outcome], tmp_pat
 def test_others_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(InputError, match="was not written by this program"):
-        overview.refuse_foreign(tmp_path, None)
-    overview.refuse_foreign(tmp_path, Shard(1, 2))
+        overview.refuse_place(tmp_path, None)
+    overview.refuse_place(tmp_path, Shard(1, 2))
 
 
 def test_a_picture_is_made_once_and_anew_when_the_result_is_newer(

@@ -38,6 +38,12 @@ def test_status_of_a_folder(
     assert "4 clips: 1 done, 1 not complete, 1 failed, 1 not begun" in text
 
 
+def test_one_clip_is_no_clips(call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.mp4").write_text("a")
+    assert call("status", tmp_path) == 0
+    assert "1 clip: 1 not begun" in capsys.readouterr().out
+
+
 def test_an_empty_folder_is_no_workspace(
     call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,11 +61,20 @@ def test_a_broken_note_is_no_failure(tmp_path: Path, text: str) -> None:
     ("arguments", "said"),
     [
         (["none"], "is not a folder"),
+        [["clips/a.mp4"], "is not a folder"],
+        [["clips", "--output", "clips/a.mp4"], "is not a folder"],
+        [["clips", "--output", "clips/a.mp4/deep/er"], "clips/a.mp4 is not a folder"],
         [["clips", "--shard", "3/2"], "--shard '3/2'"],
         [["clips", "--until", "mask"], "did you mean 'masks'?"],
         [["clips", "--set", "nothing.x=1"], "there is no such key"],
+        [["clips", "--set", "frames.video=clips/a.mp4"], "--set frames.video would change nothing"],
+        [["clips", "--set", "frames={video: a}"], "--set frames.video would change nothing"],
+        [["clips", "--set", "frames=video"], "frames (--set) is a section"],
         [["clips", "--device", "cuda"], "There is no CUDA device."],
-        [["clips", "--scheduler", "host:8082"], "is not the address of a scheduler"],
+        *(
+            [["clips", "--scheduler", address], f"{address} is not the address of a scheduler"]
+            for address in ("host:8082", "http://[::1", "http://127.0.0.1:abc", "http://127.0.0.1:99999")
+        ),
         [["clips", "--pattern", "*.avi"], "There are no videos in"],
     ],
 )
