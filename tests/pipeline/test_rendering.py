@@ -132,6 +132,9 @@ def test_a_failed_call_leaves_nothing_behind(
         (("clip.hsplat", "--output", "out.mp4", "--background", "transparent"), "cannot be transparent"),
         (("clip.hsplat", "--output", "out.MP4", "--background", "transparent"), "cannot be transparent"),
         (("clip.hsplat", "--output", "clip.hsplat", "--force"), "other files"),
+        (("clip.hsplat", "--output", "clip.hsplat/frames/images", "--force"), "the run's own folder"),
+        (("clip.hsplat", "--output", "clip.hsplat/export/new.mp4"), "the run's own folder"),
+        ((".",), "is not a workspace"),
     ],
 )
 def test_what_cannot_be_used_is_told_and_nothing_written(

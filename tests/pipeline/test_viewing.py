@@ -212,6 +212,7 @@ def test_what_cannot_be_shown_ends_with_2(
     assert call("single.npy") == 2
     assert "single.npy is not an avatar file" in " ".join(capsys.readouterr().err.split())
     assert call(".") == 2
+    assert "is not a workspace" in capsys.readouterr().err
 
 
 def test_a_slip_is_told_before_anything_large_is_imported(tmp_path: Path) -> None:
