@@ -24,4 +24,5 @@ def templates(package: str) -> Environment:
 
 def _options_marked(sentence: str) -> Markup:
     """The sentence, escaped, with options as code that stays in one line."""
-    return Markup(re.sub(r"--[a-z][a-z-]*", r'<code class="option">\g<0></code>', escape(sentence)))
+    escaped = str(escape(sentence))  # of a Markup, re.sub would escape the tags, too
+    return Markup(re.sub(r"--[a-z][a-z-]*", r'<code class="option">\g<0></code>', escaped))

@@ -1,6 +1,5 @@
 """The report as a reader meets it, in Chromium."""
 
-import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,18 +33,6 @@ def test_it_fits_the_window_and_asks_for_nothing(
     assert not complaints
     pictures = page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert pictures
-
-
-def test_names_of_options_stay_in_one_line(report: Path, open_page: OpenPage) -> None:
-    """Whatever the width: elsewhere a browser breaks lines after dashes."""
-    page = open_page(report, viewport=PHONE)
-    options = page.locator(".advice code.option")
-    assert {"--focal", "--height"} >= set(options.all_inner_texts()) > set()
-    for width in range(200, 400, 5):
-        page.set_viewport_size({"width": width, "height": 800})
-        assert set(options.evaluate_all("all => all.map(e => e.getClientRects().length)")) == {1}
-    advice = page.locator(".advice").inner_html()
-    assert "--" not in re.sub(r"<code.*?</code>", "", advice)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
