@@ -346,7 +346,7 @@ def _problems(error: ValidationError, origins: Origins) -> list[str]:
         message = problem["msg"].replace("Input should be", "must be").replace("Value error, ", "")
         field, given = known.get(key), problem["input"]
         choices = [str(choice) for choice in _choices(field.annotation)] if field else []
-        close = closest(given, choices) if isinstance(given, str) else ""
+        close = closest(given, choices).rstrip(".") if isinstance(given, str) else ""
         allowed = _allowed(field) if field else ""
         reasons.setdefault(key, []).append(f"{message}, not {_shown(given)}{allowed}{close}")
     return [
@@ -413,9 +413,9 @@ def _suggestion(unknown: Key, known: Mapping[Key, FieldInfo]) -> str:
 
 
 def closest(word: str, words: Iterable[str]) -> str:
-    """A question to end a message with, where one of the words is like the given one; else nothing."""
+    """A message's end: a question, where one of the words is like the given one, or its full stop."""
     match = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""
+    return f"; did you mean {match[0]!r}?" if match else "."
 
 
 def _list(title: str, names: Iterable[str]) -> str:

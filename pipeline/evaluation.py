@@ -12,6 +12,7 @@ from rich.text import Text
 
 from models.errors import InputError
 from pipeline.finished import finished, recorded_body
+from pipeline.publishing import refuse_runs_own
 from pipeline.workspace import Workspace
 
 FILE = "evaluate.json"
@@ -53,10 +54,11 @@ def evaluate_workspace(
     """
     from stages.evaluate import NEEDS, evaluate
 
+    path = output or workspace.folder / FILE
+    refuse_runs_own(path)
     folders = finished(workspace, NEEDS)
     body = options.pop("body", None) or recorded_body(workspace)
     facts = {"workspace": str(workspace.folder), **evaluate(folders, truth, body, **options)}
-    path = output or workspace.folder / FILE
     try:
         path.write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n", "utf-8")
     except OSError as error:

@@ -10,8 +10,16 @@ from pathlib import Path
 
 from models.errors import InputError, StageError
 from pipeline.paths import absolute
+from pipeline.workspace import stage_around
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def refuse_runs_own(target: Path) -> None:
+    """Raises InputError where `target` is or lies in the folder of a workspace's stage, which only a run may
+    change."""
+    if (folder := stage_around(target)) is not None:
+        raise InputError(f"{folder} is the run's own folder.", "Give another place.")
 
 
 def refuse_existing(target: Path, force: bool, folder_of: str = "") -> None:
@@ -23,6 +31,7 @@ def refuse_existing(target: Path, force: bool, folder_of: str = "") -> None:
         folder_of: the suffix of the numbered files (`000000.png` ...) that make the target a folder; a folder
             with anything else in it is somebody else's and stays.
     """
+    refuse_runs_own(target)
     if not os.path.lexists(target):
         return
     if not force:
@@ -53,7 +62,7 @@ def publishing(target: Path, force: bool = False, folder_of: str = "") -> Iterat
         force, folder_of: as of `refuse_existing`. With `folder_of` the sibling is an empty folder.
 
     Raises:
-        InputError: the target exists, or its folder cannot be written.
+        InputError: the target exists, is a run's own, or its folder cannot be written.
         StageError: the disk is full.
     """
     target = absolute(target)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models import gpu
 from models.errors import InputError
+from pipeline.console import shown
 from pipeline.finished import finished
 from pipeline.publishing import publishing, refuse_existing
 from pipeline.workspace import Workspace
@@ -81,9 +82,8 @@ def render(
             write_pictures(partial, avatar, take, behind, functools.partial(progress, note=take.name))
         width, height = take.size
         rate = "" if folder_of else f", {take.fps:g} a second"
-        lines.append(
-            f"{target}: {len(take)} picture{'s' if len(take) > 1 else ''} of {width} x {height} pixels{rate}"
-        )
+        pictures = f"{len(take)} picture{'s' if len(take) > 1 else ''}"
+        lines.append(f"{shown(target)}: {pictures} of {width} x {height} pixels{rate}")
     return lines
 
 
@@ -94,7 +94,8 @@ def _device(asked: str) -> str:
     lack = None if asked == "cpu" else gpu.lack()
     if asked == "cuda" and lack:
         raise InputError(
-            f"Nothing can be drawn on CUDA: {lack.problem}.", f"{lack.mend}; or use --device cpu."
+            f"Nothing can be drawn on CUDA: {lack.problem}.",
+            f"{lack.mend[0].upper()}{lack.mend[1:]}; or use --device cpu.",
         )
     return "cpu" if asked == "cpu" or lack else "cuda"
 
@@ -140,7 +141,7 @@ def parse_color(text: str) -> Color | None:
         values = [256]
     if max(values) > 255:
         raise InputError(
-            f"--background {text}: is no colour.", "Give R,G,B from 0 to 255, #RRGGBB, or transparent."
+            f"--background {text} is no colour.", "Give R,G,B from 0 to 255, #RRGGBB, or transparent."
         )
     red, green, blue = (value / 255 for value in values)
     return red, green, blue
@@ -158,6 +159,6 @@ def picture_size(text: str) -> tuple[int, int]:
     width, height = (int(part) for part in match.groups()) if match else (0, 0)
     if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
         raise InputError(
-            f"--size {text}: is no size.", f"Give WIDTHxHEIGHT in pixels, up to {LARGEST}, such as 512x512."
+            f"--size {text} is no size.", f"Give WIDTHxHEIGHT in pixels, up to {LARGEST}, such as 512x512."
         )
     return width, height

@@ -33,22 +33,29 @@ _AVATAR_DISTANCE = 3.2  # metres
 Array = NDArray[np.floating]
 
 
+def prepare(avatar: Avatar) -> None:
+    """Poses an avatar once: the first time compiles for seconds, in which a page would show nothing."""
+    _gaussians(avatar, a_pose(), np.zeros(3, np.float32))
+
+
 class _Splats:
     """An avatar in the scene, in one pose at a time."""
 
     def __init__(self, server: viser.ViserServer, avatar: Avatar, poses: Array, trans: Array) -> None:
         self.avatar = avatar
-        self.handle = server.scene.add_gaussian_splats("/avatar", *self._gaussians(poses, trans))
+        self.handle = server.scene.add_gaussian_splats("/avatar", *_gaussians(avatar, poses, trans))
 
     def show(self, poses: Array, trans: Array) -> None:
-        self.handle.set_gaussians(*self._gaussians(poses, trans))
+        self.handle.set_gaussians(*_gaussians(self.avatar, poses, trans))
 
-    @torch.no_grad()
-    def _gaussians(self, poses: Array, trans: Array) -> tuple[Array, Array, Array, Array]:
-        posed = self.avatar.pose(poses, trans)
-        parts = posed.means, posed.covariances, posed.colors.clamp(0, 1), posed.opacities[:, None]
-        means, covariances, colors, opacities = (part.numpy() for part in parts)
-        return means, covariances, colors, opacities
+
+@torch.no_grad()
+def _gaussians(avatar: Avatar, poses: Array, trans: Array) -> tuple[Array, Array, Array, Array]:
+    """Means, covariances, colours and opacities, as viser takes them."""
+    posed = avatar.pose(poses, trans)
+    parts = posed.means, posed.covariances, posed.colors.clamp(0, 1), posed.opacities[:, None]
+    means, covariances, colors, opacities = (part.numpy() for part in parts)
+    return means, covariances, colors, opacities
 
 
 class ClipScene:
@@ -102,6 +109,8 @@ class ClipScene:
         clip, scene = self.clip, self.server.scene
         up, pelvis = up_axis(clip.refined), clip.pelvis(index)
         scene.set_up_direction(up)
+        # Before all else: a page that is open already goes where the first view is only while it loads.
+        self._look_aside(pelvis, up)
         width, height, K = clip.frames.width, clip.frames.height, clip.K
         picture = _small(clip.frames.image(index))
         self.camera = scene.add_camera_frustum(
@@ -134,6 +143,8 @@ class ClipScene:
             color=_BODY_COLOR,
             visible=False,
         )
+
+    def _look_aside(self, pelvis: Array, up: Array) -> None:
         aside, raised = _START
         away = math.cos(raised) * (-pelvis * math.cos(aside) + np.cross(up, -pelvis) * math.sin(aside))
         position = pelvis + _FARTHER * (away + np.linalg.norm(pelvis) * math.sin(raised) * up)
@@ -170,14 +181,14 @@ class AvatarScene:
     """An avatar in poses that no clip need have shown; Y up."""
 
     def __init__(self, server: viser.ViserServer, avatar: Avatar) -> None:
+        pelvis = avatar.rest_joints[0].numpy()
+        server.scene.set_up_direction("+y")
+        _look(server, pelvis + np.array([0, 0, _AVATAR_DISTANCE]), pelvis, np.array([0.0, 1, 0]))
         gui = server.gui
         gui.configure_theme(show_share_button=False, show_logo=False)
-        server.scene.set_up_direction("+y")
         self._origin = np.zeros(3, np.float32)
         self.pose = gui.add_dropdown("Pose", tuple(POSES))
         self.splats = _Splats(server, avatar, POSES[self.pose.value](), self._origin)
-        pelvis = avatar.rest_joints[0].numpy()
-        _look(server, pelvis + np.array([0, 0, _AVATAR_DISTANCE]), pelvis, np.array([0.0, 1, 0]))
         self.pose.on_update(lambda _: self.show())
 
     def show(self) -> None:

@@ -52,7 +52,7 @@ def view(source: Path, host: str, port: int | None, told: Callable[[str], None])
 
 
 def scene_of(source: Path) -> Build:
-    """What builds the scene of a workspace or an avatar, all of it read and checked.
+    """What builds the scene of a workspace or an avatar, all of it read, checked and quick to show.
 
     Raises:
         InputError: it is neither, has not finished, or is damaged.
@@ -65,13 +65,15 @@ def scene_of(source: Path) -> Build:
 
     from models.avatar import Avatar
     from models.body import load_body
-    from pipeline.scenes import AvatarScene, ClipScene
+    from pipeline.scenes import AvatarScene, ClipScene, prepare
     from stages.export.clip import Clip
 
     if not folder:
         avatar = Avatar.load(source)
+        prepare(avatar)
         return lambda server: AvatarScene(server, avatar)
     clip = Clip.load(folders, load_body(recorded_body(Workspace(source))))
+    prepare(clip.avatar)
     history = json.loads((folders["optimize"] / "history.json").read_text("utf-8"))
     return lambda server: ClipScene(server, clip, history)
 

@@ -23,6 +23,7 @@ from pipeline.lock import Lock, holder, was_begun, was_held
 from pipeline.paths import absolute
 
 MANIFEST = "manifest.json"
+RECORD = "workspace.json"
 Model = TypeVar("Model", bound=BaseModel)
 _FORMAT = 1
 _LARGEST = 64 * 2**20  # bytes of a file of JSON; a manifest has some hundred for every file
@@ -95,7 +96,7 @@ class Workspace:
 
     @property
     def record_path(self) -> Path:
-        return self.folder / "workspace.json"
+        return self.folder / RECORD
 
     @property
     def logs(self) -> Path:
@@ -332,6 +333,38 @@ class Workspace:
         _sync(self.folder)
         shutil.rmtree(old, ignore_errors=True)
         self.tidy(stage)
+
+
+def around(path: Path) -> Path | None:
+    """The innermost workspace that a path lies in, its own folder excepted."""
+    return next((folder for folder in path.parents if _holds(folder, RECORD)), None)
+
+
+def stage_around(path: Path) -> Path | None:
+    """The folder of a stage, published or not, that a path is or lies in, in whatever workspace.
+
+    One that is not there yet counts, too: publishing the stage would replace what somebody put there.
+    """
+    path = Path(os.path.realpath(path))
+    for folder in (path, *path.parents):
+        # A manifest is that of a stage that another version may have.
+        if _holds(folder.parent, RECORD) and (_is_stages(folder.name) or _holds(folder, MANIFEST)):
+            return folder
+    return None
+
+
+def _is_stages(name: str) -> bool:
+    return any(
+        name in (stage.name, *(f".{stage.name}.{what}" for what in ("partial", "old", "scratch")))
+        for stage in stages.STAGES
+    )
+
+
+def _holds(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).is_file()
+    except OSError:  # it may not be looked into
+        return False
 
 
 def now() -> str:

@@ -19,6 +19,9 @@ MOST_JOINTS = 2000
 NEXT_STEP = "Export it again as BVH, one skeleton with one ROOT, or give a motion.npz or an AMASS npz."
 
 _AXES = "XYZ"
+# Not every program writes the space after the colon.
+_COUNT = re.compile(r"\s*Frames\s*:\s*(\S+)\s*")
+_TIME = re.compile(r"\s*Frame\s+Time\s*:\s*(\S+)\s*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +72,7 @@ def parse_bvh(path: Path) -> Recording:
             message has the line.
     """
     try:
-        text = read_bounded(path, LARGEST_FILE).decode("utf-8", errors="replace")
+        text = read_bounded(path, LARGEST_FILE).decode("utf-8-sig", errors="replace")
     except OSError as error:
         raise refusal(path, f"cannot be read: {error.strerror or error}") from error
     return _Parser(path, text).recording()
@@ -179,13 +182,13 @@ class _Parser:
 
     def _motion(self) -> tuple[Array, float]:
         width = sum(map(len, self.channels))
-        head, rows = [row.split() for row in (self.rows or [])[:2]], (self.rows or [])[2:]
-        match head:
-            case [["Frames:", count], ["Frame", "Time:", time]]:
-                frames = self._numbers([count], 1, "Frames:")[0]
-                seconds = self._numbers([time], 1, "Frame Time:")[0]
-            case _:
-                raise self.refused("is cut off, or lacks 'Frames:' and 'Frame Time:' after MOTION")
+        rows = self.rows or []
+        count, time = (_COUNT.fullmatch(rows[0]), _TIME.fullmatch(rows[1])) if len(rows) > 1 else (None, None)
+        if count is None or time is None:
+            raise self.refused("is cut off, or lacks 'Frames:' and 'Frame Time:' after MOTION")
+        frames = self._numbers([count[1]], 1, "Frames:")[0]
+        seconds = self._numbers([time[1]], 1, "Frame Time:")[0]
+        rows = rows[2:]
         if frames < 1 or frames != int(frames) or not 1 / RATES[1] <= seconds <= 1 / RATES[0]:
             raise self.refused(f"has {frames:g} frames of {seconds:g} seconds")
         numbers = [self._numbers(row.split(), None, "the motion") for row in rows]

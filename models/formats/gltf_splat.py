@@ -1,4 +1,4 @@
-"""Gaussians in glTF: the extension KHR_gaussian_splatting, as of its release candidate.
+"""Gaussians in glTF: the extension KHR_gaussian_splatting, ratified by the Khronos Group.
 
 A primitive of points with the attributes of the `ellipse` kernel: quaternions xyzw, linear standard
 deviations, linear opacities, degree-0 spherical harmonics. Readers without the extension show coloured points

@@ -5,7 +5,7 @@ import pickletools
 import re
 import stat
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from models.errors import InputError
@@ -17,6 +17,7 @@ LIST = "See what there is, and where: hsplat-pipeline weights list"
 MOST_PICKLE = 2**26  # bytes; the part of a checkpoint that names its tensors
 # Names of tensors that only HMR 2.0's checkpoint has together.
 HMR2_NAMES = {"backbone.patch_embed.proj.weight", "smpl_head.decpose.weight", "smpl_head.deccam.weight"}
+DEPTH = "depth_anything"
 DEPTH_SIZES = {384: "small", 768: "base", 1024: "large"}
 SMPL_NAMES = {
     "neutral": r"neutral",
@@ -50,6 +51,8 @@ def recognise(source: Path, key: str | None = None) -> Weights:
 
 def _recognise(source: Path, key: str | None) -> Weights:
     if source.is_dir():
+        if key is not None and not key.startswith(DEPTH):
+            raise InputError(f"{source} is a folder; {TABLE[key].model} is a file.", _file_of(TABLE[key]))
         return _depth_folder(source)
     if not stat.S_ISREG(source.stat().st_mode):  # a device or a pipe; reading it might never end
         raise InputError(f"{source} is not a regular file.", LIST)
@@ -59,9 +62,11 @@ def _recognise(source: Path, key: str | None) -> Weights:
         if len(row.files) > 1:
             raise InputError(
                 f"{source} is only one of the files of {row.model}.",
-                f"Give the folder that holds {', '.join(row.files)}.",
+                _file_of(row),
             )
         return row
+    if key is not None and not TABLE[key].archive and is_archive(source):
+        raise InputError(f"{source} is an archive, not {TABLE[key].model}.", _file_of(TABLE[key]))
     if row := _hmr2(source) or _smpl(source, key):
         return row
     raise _unknown(source, sha256, key)
@@ -84,6 +89,13 @@ def _names(row: Weights) -> set[str]:
 def _where(row: Weights) -> str:
     address = row.remotes[0].address if row.remotes else row.page
     return f"Get the right one at {address}"
+
+
+def _file_of(row: Weights) -> str:
+    """What to give instead of what some files are packed in."""
+    if len(row.files) > 1:
+        return f"Give the folder that holds {', '.join(row.files)}."
+    return f"Give the file itself, such as {PurePosixPath(row.files[0]).name}."
 
 
 def _hmr2(source: Path) -> Weights | None:
@@ -124,7 +136,7 @@ def _smpl(source: Path, key: str | None) -> Weights | None:
         raise InputError(
             f"{source} is SMPL's download as it is packed.", f"Unpack it, and add the file {packed[0]} in it."
         )
-    if source.suffix not in (".pkl", ".npz"):
+    if source.suffix not in (".pkl", ".npz") or (key is not None and not key.startswith("smpl_")):
         return None
     from models.body.official import check_smpl  # heavy
 
@@ -142,7 +154,7 @@ def _smpl(source: Path, key: str | None) -> Weights | None:
 
 def _depth_folder(source: Path) -> Weights:
     """Depth Anything V2 as transformers has it, told by its configuration."""
-    rows = [row for row in TABLE.values() if row.key.startswith("depth_anything")]
+    rows = [row for row in TABLE.values() if row.key.startswith(DEPTH)]
     lacking = [name for name in rows[0].files if not (source / name).is_file()]
     if lacking:
         raise InputError(f"{source} lacks {', '.join(lacking)} of Depth Anything V2.", LIST)

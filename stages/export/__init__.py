@@ -50,7 +50,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="export",
-    version=4,
+    version=5,
     needs=NEEDS,
     settings=ExportSettings,
     run=run,

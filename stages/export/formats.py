@@ -86,7 +86,7 @@ FORMATS = {
     "spz": Format("avatar.spz", "Gaussians, compressed (version 3)", partial(_gaussians, write_spz), "pose"),
     "gltf-splat": Format(
         "avatar_splats.glb",
-        "Gaussians in glTF (KHR_gaussian_splatting, release candidate)",
+        "Gaussians in glTF (KHR_gaussian_splatting)",
         partial(_gaussians, write_gltf_splat),
         "pose",
     ),

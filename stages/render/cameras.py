@@ -84,7 +84,10 @@ def _no_place(places: Array) -> str | None:
 
 def _size(path: Path, data: dict[str, Array], K: Array, wanted: tuple[int, int] | None) -> tuple[int, int]:
     """Width and height that K is for: the file's, else those wanted, else twice the principal point."""
-    if "width" in data and "height" in data:
+    if ("width" in data) != ("height" in data):
+        there, lacking = ("width", "height") if "width" in data else ("height", "width")
+        raise InputError(f"{path}: there is `{there}`, but no `{lacking}`.", NEEDS)
+    if "width" in data:
         width, height = float(data["width"]), float(data["height"])
     elif wanted:
         width, height = wanted

@@ -122,6 +122,7 @@ def test_an_unknown_preset_is_refused_with_the_closest() -> None:
     message = refusal(preset="fats")
     assert "did you mean 'fast'?" in message
     assert "default, fast" in message
+    assert "There is no preset 'nope'.\nPresets: " in refusal(preset="nope")
 
 
 @pytest.mark.parametrize(

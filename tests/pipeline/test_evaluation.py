@@ -91,6 +91,10 @@ def test_the_json_goes_where_it_is_asked_to(
     assert "novel view: not computed: there is no" in said
     assert call("evaluate", workspace.folder, "--truth", make_truth(), "--json", "no/such/folder.json") == 2
     assert "no/such/folder.json cannot be written: No such file" in capsys.readouterr().err
+    published = workspace.stage_folder("poses") / "manifest.json"
+    assert call("evaluate", workspace.folder, "--truth", make_truth(), "--json", published) == 2
+    assert "is the run's own folder" in capsys.readouterr().err
+    workspace.manifest("poses")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +104,8 @@ def test_the_json_goes_where_it_is_asked_to(
         (lambda place: (place.stage_folder("masks") / "masks.npz").unlink(), "is damaged: masks/masks.npz"),
         (lambda place: _renew(place, "poses"), "optimize is older than poses"),
         (lambda place: place.record_path.write_text("{}"), "workspace.json is damaged"),
-        (lambda place: shutil.rmtree(place.folder), "frames is missing"),
+        (lambda place: shutil.rmtree(place.stage_folder("frames")), "frames is missing"),
+        (lambda place: shutil.rmtree(place.folder), "clip.hsplat is not a workspace"),
     ],
 )
 def test_a_workspace_that_has_not_finished(

@@ -132,7 +132,8 @@ def test_calls_that_cannot_be_meant(
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (lambda place: shutil.rmtree(place.folder), "has not finished: frames is missing"),
+        (lambda place: shutil.rmtree(place.folder), "clip.hsplat is not a workspace.\nMake it: hsplat-"),
+        (lambda place: shutil.rmtree(place.stage_folder("frames")), "has not finished: frames is missing"),
         (lambda place: (place.stage_folder("optimize") / "manifest.json").unlink(), "optimize is missing"),
         (lambda place: (place.stage_folder("optimize") / "avatar.npz").write_bytes(b"half"), "is damaged"),
     ],
@@ -148,6 +149,16 @@ def test_a_workspace_that_has_not_finished(
     assert export("--format", "ply", "--output", "out") == 2
     assert message in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_the_stages_folders_stay_as_published(
+    export: Call, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in workspace.folder.rglob("*")}
+    for place in ("optimize", "optimize/new", ".optimize.partial"):
+        assert export("--format", "ply", "--output", workspace.folder / place, "--force") == 2
+        assert "is the run's own folder.\nGive another place." in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in workspace.folder.rglob("*")} == before
 
 
 def test_a_workspace_of_an_older_configuration(export: Call, workspace: Workspace) -> None:

@@ -117,3 +117,36 @@ def test_a_full_disk_and_a_wrong_place_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"), publishing(tmp_path / "file" / "a.ply"):
         raise AssertionError
+
+
+def test_a_stages_folder_is_the_runs_own(tmp_path: Path) -> None:
+    """Of any workspace, published or not, under its name or through a link, with --force or new."""
+    place = tmp_path / "clip.hsplat"
+    for folder in ("frames/images", "other", "mine"):
+        (place / folder).mkdir(parents=True)
+    (place / "workspace.json").write_text("{}")
+    (place / "frames" / "images" / "000000.png").write_text("published")
+    (place / "other" / "manifest.json").write_text("{}")  # a stage of another version
+    (tmp_path / "link").symlink_to(place / "frames")
+    before = sorted(tmp_path.rglob("*"))
+    own = ("frames", "frames/images", "frames/new.mp4", "depth", ".depth.partial/a.ply", ".depth.scratch/1/a")
+    targets = [
+        *(place / name for name in own),
+        place / "other" / "deep" / "a.ply",
+        tmp_path / "link" / "a.ply",
+    ]
+    for target in targets:
+        for folder_of in ("", ".png"):
+            with (
+                pytest.raises(InputError, match="is the run's own folder") as refusal,
+                publishing(target, True, folder_of),
+            ):
+                raise AssertionError
+            assert refusal.value.next_step == "Give another place."
+    assert sorted(tmp_path.rglob("*")) == before
+    for name in ("mine/a.ply", "exported/frames/a.ply", "a.mp4"):
+        with publishing(place / name) as partial:
+            partial.write_text("ours")
+        assert (place / name).read_text() == "ours"
+    with publishing(tmp_path / "frames" / "a.ply") as partial:  # no workspace's
+        partial.write_text("ours")

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models import gpu
 from models.avatar import Avatar
 from models.body import Motion
 from models.errors import InputError
@@ -46,7 +47,7 @@ def test_a_workspaces_own_motion_becomes_a_video(call: Call, capsys: pytest.Capt
     assert call("render", "clip.hsplat", "--output", "out/a.mp4", "--size", "64x48") == 0
     info = probe(Path("out/a.mp4"))
     assert (info.width, info.height, len(info.times)) == (64, 48, FRAMES)
-    assert f"a.mp4: {FRAMES} pictures of 64 x 48 pixels, 10 a second" in capsys.readouterr().out
+    assert f"\nout/a.mp4: {FRAMES} pictures of 64 x 48 pixels, 10 a second" in "\n" + capsys.readouterr().out
 
 
 def test_an_avatar_alone_turns_before_a_colour(call: Call) -> None:  # noqa: F811
@@ -121,9 +122,9 @@ def test_a_failed_call_leaves_nothing_behind(
         (("clip.hsplat/optimize/motion.npz", "--turntable"), "not an avatar"),
         (("old.npz", "--turntable"), "avatar of version 99"),
         (("single.npy", "--turntable"), "cannot be read as an avatar"),
-        (("clip.hsplat", "--background", "green"), "no colour"),
+        (("clip.hsplat", "--background", "green"), "--background green is no colour."),
         (("clip.hsplat", "--size", "0x10"), "no size"),
-        (("clip.hsplat", "--size", "512"), "no size"),
+        (("clip.hsplat", "--size", "512"), "--size 512 is no size."),
         (("clip.hsplat", "--fps", "0"), "no frame rate"),
         (("clip.hsplat", "--fps", "nan"), "no frame rate"),
         (("clip.hsplat", "--fps", "1e-9"), "no frame rate"),
@@ -132,6 +133,9 @@ def test_a_failed_call_leaves_nothing_behind(
         (("clip.hsplat", "--output", "out.mp4", "--background", "transparent"), "cannot be transparent"),
         (("clip.hsplat", "--output", "out.MP4", "--background", "transparent"), "cannot be transparent"),
         (("clip.hsplat", "--output", "clip.hsplat", "--force"), "other files"),
+        (("clip.hsplat", "--output", "clip.hsplat/frames/images", "--force"), "the run's own folder"),
+        (("clip.hsplat", "--output", "clip.hsplat/export/new.mp4"), "the run's own folder"),
+        ((".",), "is not a workspace"),
     ],
 )
 def test_what_cannot_be_used_is_told_and_nothing_written(
@@ -166,6 +170,17 @@ def test_a_workspace_that_never_finished_is_told(call: Call, capsys: pytest.Capt
     manifest.write_text(json.dumps({**facts, "surplus": 1}))
     assert call("render", "clip.hsplat", "--output", "out") == 2
     assert "damaged" in capsys.readouterr().err
+
+
+def test_a_lacking_gpu_is_told_in_sentences(
+    call: Call,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(gpu, "lack", lambda: gpu.Lack("there is no device", "install one"))
+    assert call("render", "clip.hsplat", "--output", "out", "--device", "cuda") == 2
+    told = "Nothing can be drawn on CUDA: there is no device.\nInstall one; or use --device cpu.\n"
+    assert told in capsys.readouterr().err
 
 
 def test_colours_and_sizes() -> None:

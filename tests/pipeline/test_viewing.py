@@ -80,6 +80,47 @@ def test_a_finished_workspace_is_shown(server: Any, workspace: Workspace) -> Non
     scene.close()
 
 
+@pytest.mark.parametrize("what", ["workspace", "avatar"])
+def test_what_a_page_needs_is_there_at_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The first posing, which compiles, is over before anybody can connect; the camera comes first."""
+    happened: list[str] = []
+    pose, listen = Avatar.pose, viewing.listen
+
+    def posed(*arguments: Any) -> Any:
+        happened.append("posed")
+        return pose(*arguments)
+
+    def listening(*arguments: Any) -> Any:
+        happened.append("listening")
+        server = listen(*arguments)
+        splats, frustum = server.scene.add_gaussian_splats, server.scene.add_camera_frustum
+
+        def adding(add: Callable[..., Any]) -> Callable[..., Any]:
+            def added(*given: Any, **options: Any) -> Any:
+                happened.append(f"view of {np.degrees(server.initial_camera.fov):.0f} degrees")
+                return add(*given, **options)
+
+            return added
+
+        monkeypatch.setattr(server.scene, "add_gaussian_splats", adding(splats))
+        monkeypatch.setattr(server.scene, "add_camera_frustum", adding(frustum))
+        return server
+
+    monkeypatch.setattr(Avatar, "pose", posed)
+    monkeypatch.setattr(viewing, "listen", listening)
+    source = workspace.folder if what == "workspace" else workspace.stage_folder("optimize") / "avatar.npz"
+
+    def end(_: str) -> None:
+        raise InputError("seen")
+
+    with pytest.raises(InputError, match="seen"):
+        viewing.view(source, "127.0.0.1", 0, end)
+    assert happened[:2] == ["posed", "listening"]
+    assert set(happened[2:]) == {"posed", "view of 50 degrees"}
+
+
 def test_stepping_moves_avatar_body_and_pictures(scene: "ClipScene", clip: Clip) -> None:  # noqa: F811
     scene.show_body.value = True
     before = scene.splats.handle.centers.copy(), scene.body.vertices.copy(), scene.camera.image.copy()
@@ -212,6 +253,7 @@ def test_what_cannot_be_shown_ends_with_2(
     assert call("single.npy") == 2
     assert "single.npy is not an avatar file" in " ".join(capsys.readouterr().err.split())
     assert call(".") == 2
+    assert "is not a workspace" in capsys.readouterr().err
 
 
 def test_a_slip_is_told_before_anything_large_is_imported(tmp_path: Path) -> None:

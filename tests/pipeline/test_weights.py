@@ -66,6 +66,9 @@ def test_an_unknown_name_is_told_before_anything_is_fetched(
     assert call("weights", "fetch", "yolo11n", "sam_vit_bb") == 2
     assert "did you mean 'sam_vit_b'?" in capsys.readouterr().err
     assert call("weights", "add", "file", "--as", "yolo") == 2
+    capsys.readouterr()
+    assert call("weights", "fetch", "nope") == 2
+    assert "There are no weights 'nope'.\nThere are: " in capsys.readouterr().err
     assert site.asked == []
 
 
@@ -133,7 +136,7 @@ def test_a_run_fetches_nothing_for_engines_that_are_not_wanted(
     ("arguments", "told"),
     [
         (("none.mp4",), "none.mp4 cannot be read"),
-        (("clip.mp4", "--until", "mask"), "There is no stage 'mask'"),
+        (("clip.mp4", "--until", "mask"), "There is no stage 'mask'; did you mean 'masks'?\n"),
         (("clip.mp4", "--redo", "dept"), "There is no stage 'dept'"),
     ],
 )

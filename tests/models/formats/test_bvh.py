@@ -1,5 +1,6 @@
 """BVH: what is written has the joints where the motion has them, and other skeletons' motions arrive."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,6 +237,24 @@ def test_files_that_are_none_are_refused(tmp_path: Path, body: BodyModel, text: 
     with pytest.raises(InputError, match=reason) as told:
         read_bvh(save(tmp_path / "a.bvh", text), body.joint_template)
     assert "a.bvh" in told.value.problem and told.value.next_step
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("Frames: ", "Frames:").replace("Frame Time: ", "Frame Time:"),
+        lambda text: text.replace("Frames:", "Frames :").replace("Frame Time:", "Frame  Time\t:\t"),
+    ],
+    ids=["byte-order mark", "no spaces", "more spaces"],
+)
+def test_other_ways_of_writing_the_same(
+    tmp_path: Path, body: BodyModel, written: Callable[[str], str]
+) -> None:
+    plain, _ = read_bvh(save(tmp_path / "a.bvh", GOOD), body.joint_template)
+    other, _ = read_bvh(save(tmp_path / "b.bvh", written(GOOD)), body.joint_template)
+    assert other.fps == plain.fps
+    np.testing.assert_array_equal(other.poses, plain.poses)
 
 
 def test_a_missing_file_is_told(tmp_path: Path, body: BodyModel) -> None:

@@ -207,6 +207,27 @@ def test_a_folder_of_another_model(tmp_path: Path, text: str) -> None:
     assert "not that of Depth Anything" in refused(tmp_path).problem
 
 
+@pytest.mark.parametrize("key", ["smpl_neutral", "sam_vit_b", "yolo11n", "hmr2"])
+def test_a_folder_in_the_place_of_a_file(tmp_path: Path, key: str) -> None:
+    refusal = refused(tmp_path, key)
+    assert refusal.problem == f"{tmp_path} is a folder; {TABLE[key].model} is a file."
+    assert Path(TABLE[key].files[0]).name in refusal.next_step
+
+
+@pytest.mark.parametrize("key", ["smpl_neutral", "sam_vit_b", "depth_anything_v2_small"])
+def test_an_archive_of_what_comes_in_none(tmp_path: Path, key: str) -> None:
+    source = pack(tmp_path / "evil.tar.gz", member("readme.txt", b"hello"))
+    refusal = refused(source, key)
+    assert refusal.problem == f"{source} is an archive, not {TABLE[key].model}."
+    assert TABLE[key].files[0] in refusal.next_step
+
+
+def test_arrays_said_to_be_a_network(tmp_path: Path) -> None:
+    np.savez(tmp_path / "poses.npz", poses=np.zeros(3))
+    refusal = refused(tmp_path / "poses.npz", "sam_vit_b")
+    assert "is not SAM ViT-B" in refusal.problem and "SMPL" not in str(refusal)
+
+
 def test_other_content_needs_force(tmp_path: Path) -> None:
     taken(pack(tmp_path / "a.tar", member(CHECKPOINT, b"one"), mode="w"))
     other = pack(tmp_path / "b.tar", member(CHECKPOINT, b"two"), mode="w")

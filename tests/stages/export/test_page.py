@@ -23,6 +23,7 @@ from stages.export.page import (
     Tile,
     write_page,
 )
+from tests.browser import OpenPage
 
 
 @pytest.fixture
@@ -172,3 +173,18 @@ def test_a_page_without_extras_is_still_a_page(tmp_path: Path, page: Page) -> No
     text = read(tmp_path / "report.html").text
     assert "Nothing stood out." in text
     assert "Before anything was trained" not in text
+
+
+def test_names_of_options_stay_in_one_line(page: Page, tmp_path: Path, open_page: OpenPage) -> None:
+    """At any width, though browsers break lines after dashes. The sentence is escaped all the same."""
+    sentence = "Give it with --height <b> or, where known, --fetch-weights."
+    summary = replace(page.summary, filming=[sentence])
+    write_page(tmp_path / "report.html", replace(page, advice=[sentence], summary=summary))
+    shown = open_page(tmp_path / "report.html")
+    for place in (".advice li", ".summary li"):
+        options = shown.locator(f"{place} code.option")
+        assert options.all_inner_texts() == ["--height", "--fetch-weights"]
+        assert shown.locator(place).inner_text() == sentence
+        for width in range(200, 400, 7):
+            shown.set_viewport_size({"width": width, "height": 800})
+            assert options.evaluate_all("all => all.map(e => e.getClientRects().length)") == [1, 1]

@@ -158,6 +158,8 @@ EYE = np.eye(4)[None]
         ({"width": 2**15, "height": 9}, "32768 x 9 pixels are too large"),
         ({"frame": [0, 1]}, "shape"),
         ({"width": 1e9, "height": 1}, "cannot be drawn"),
+        ({"width": 9}, "there is `width`, but no `height`"),
+        ({"height": 9}, "there is `height`, but no `width`"),
     ],
 )
 def test_cameras_that_are_none_are_refused(

@@ -139,7 +139,7 @@ def test_playing_goes_on_and_stops(opened: Callable[..., "Page"]) -> None:
     assert np.abs(picture(page)[0] - before).max() > 0.2
     page.wait_for_timeout(300)
     assert tree(page)["frame"] == stopped
-    wait_until(page, f"document.getElementById('now').textContent.startsWith('{stopped + 1} / {FRAMES}')")
+    wait_until(page, f"document.getElementById('now').textContent.startsWith('{stopped} / {FRAMES - 1} ')")
 
 
 def test_at_the_end_it_begins_anew(opened: Callable[..., "Page"]) -> None:

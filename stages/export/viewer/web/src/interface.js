@@ -88,7 +88,7 @@ export function connect(viewer, document) {
     element("play").classList.toggle("playing", player.playing);
     line.value = player.frame;
     element("floor").disabled = video;
-    element("now").textContent = `${player.frame + 1} / ${clip.frames} · ${(player.frame / clip.fps).toFixed(2)} s`;
+    element("now").textContent = `${player.frame} / ${clip.frames - 1} · ${(player.frame / clip.fps).toFixed(2)} s`;
     element("guessed").hidden = viewer.seen;
   });
   viewer.request();
