@@ -47,6 +47,7 @@ WORKERS = (1, 4, 16, 64, 256)
 NOTICES, NOTICE_SECONDS = 3, 10.0  # requests and their period: progress, message, and that the worker lives
 PAUSE = 5.0  # seconds between a worker's rounds, where everything is at work elsewhere
 SPREAD = 0.3  # of a stage's time, relative: clips differ
+ON_PAPER = "## On paper\n"
 HEADING = """# A folder of clips
 
 `python -m benchmarks.batch WORKSPACE --write`. {machine}.
@@ -261,6 +262,12 @@ def growth(counts: tuple[int, ...]) -> Iterator[str]:
         yield f"| {clips:,} | {tasks:,} | {size / 1e6:.0f} | {pruning:.2f} | {1000 * asking:.1f} |\n"
 
 
+def reckoned() -> Iterator[str]:
+    """What the page says on paper, by hand; it stays, and is to be looked at when the tables change."""
+    _, heading, rest = TABLE.read_text("utf-8").partition(ON_PAPER)
+    yield heading + rest
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -283,7 +290,7 @@ def main() -> None:
             print(line, end="", flush=True)
             parts.append(line)
     if options.write:
-        TABLE.write_text("".join(parts), "utf-8")
+        TABLE.write_text("".join([*parts, "\n", *reckoned()]), "utf-8")
 
 
 if __name__ == "__main__":
