@@ -118,7 +118,7 @@ def state():
     return Image.open, torch.save, numpy.get_printoptions(), threads
 before, variables = state(), dict(os.environ)
 package = yolo.quiet_ultralytics()
-model = package.YOLO("yolo11n.yaml", task="detect", verbose=False).model
+model = package.nn.tasks.DetectionModel("yolo11n.yaml", verbose=False)
 names = {0: "person"} | {n: "thing" for n in range(1, 80)}
 checkpoint = yolo.Checkpoint("yolo11n.yaml", names, model.state_dict())
 network = yolo.Yolo(checkpoint, "random", torch.device("cpu"))
