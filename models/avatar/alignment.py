@@ -152,6 +152,15 @@ def with_height(body: BodyModel, betas: Tensor, height: float) -> tuple[Tensor, 
     return betas + slope * (height - before) / slope.square().sum(), height / float(before)
 
 
+def log_heights_away(trajectory: Trajectory) -> Tensor:
+    """The logarithm of the pelvis' distance in heights of the body, its mean over the frames.
+
+    The person's size in the picture tells it, whether they are small and near or tall and far.
+    """
+    template, slope = _height(trajectory.body)
+    return trajectory.mean_log_distance() - (template + slope @ trajectory.betas).log()
+
+
 @lru_cache(maxsize=4)
 def _height(body: BodyModel) -> tuple[Tensor, Tensor]:
     """The mean body's height in metres, and its derivative (10,) by the shape coefficients.

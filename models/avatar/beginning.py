@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.avatar import initial
-from models.avatar.alignment import Boxes, align
+from models.avatar.alignment import Boxes, align, log_heights_away
 from models.avatar.kinds import put_right, told
 from models.avatar.screening import in_words, overlaps, screened
 from models.avatar.state import State
@@ -54,7 +54,7 @@ def begin(task: Task, tell: Callable[[int], None]) -> State:
             tell(step + 1)
         if not _drop_strangers(task, state, boxes):
             break
-    state.mean_log_distance = _finite(state.trajectory.mean_log_distance().detach())
+    state.log_heights_away = _finite(log_heights_away(state.trajectory).detach())
     state.ground = _stood_on(state, ground)
     if state.dropped:
         frames = in_words(state.dropped)

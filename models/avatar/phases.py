@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.avatar.alignment import height_error
+from models.avatar.alignment import height_error, log_heights_away
 from models.avatar.comparison import compare
 from models.avatar.coupling import Coupling
 from models.avatar.depth import depth_loss, point_loss
@@ -31,7 +31,7 @@ class Scene:
         trajectory, gaussians: under optimisation.
         fps: of the frames.
         settings: all of them.
-        mean_log_distance: of the pelvis, where the alignment left it; None where metric depth decides.
+        log_heights_away: `alignment.log_heights_away` as the alignment left it; None with metric depth.
         slope: of the depth maps' inverse distance; None for metric maps.
         use_depth: whether there are usable depth maps.
         landmarks: evidence of their own, if any.
@@ -42,7 +42,7 @@ class Scene:
     gaussians: Gaussians
     fps: float
     settings: OptimiserSettings
-    mean_log_distance: float | None
+    log_heights_away: float | None
     slope: float | None
     use_depth: bool
     landmarks: Landmarks | None
@@ -242,10 +242,9 @@ class Phase:
         scene, w = self.scene, self.scene.settings.weights
         trajectory = scene.trajectory
         total = w.shape_prior * trajectory.betas.square().sum()
-        if scene.mean_log_distance is not None:
-            total = (
-                total + w.distance_anchor * (trajectory.mean_log_distance() - scene.mean_log_distance) ** 2
-            )
+        if scene.log_heights_away is not None:
+            apart = log_heights_away(trajectory) - scene.log_heights_away
+            total = total + w.distance_anchor * apart.square()
         if scene.settings.height:
             total = total + w.height * height_error(trajectory.body, trajectory.betas, scene.settings.height)
         return total

@@ -32,7 +32,7 @@ class Weights(_Section):
     )
     rendered_priors: Weight = Field(default=0.2, description="factor on prior and landmarks in the same")
     distance_anchor: Weight = Field(
-        default=500.0, description="mean log distance stays where the alignment left it"
+        default=30.0, description="the distance, in heights of the body, stays as the alignment left it"
     )
     l1: Weight = Field(default=1.0, description="colour, absolute differences")
     dssim: Weight = Field(default=0.2, description="colour, 1 - SSIM")

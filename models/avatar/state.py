@@ -11,7 +11,7 @@ from models.avatar.phases import Scene
 from models.avatar.task import Task
 from models.avatar.trajectory import Trajectory
 
-CHECKPOINT_VERSION = 11  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 12  # raised when a checkpoint's content changes its meaning
 
 
 @dataclass
@@ -21,7 +21,7 @@ class State:
     Attributes:
         trajectory, gaussians: as far as they are.
         phase: how many of the rendering phases are done.
-        mean_log_distance: of the pelvis, where the alignment left it.
+        log_heights_away: `alignment.log_heights_away` as the alignment left it.
         slope: of relative depth maps; None where there are none in use.
         ground: (4,) the plane that the person stands on; None without one.
         metric: whether metric depth maps are in use.
@@ -35,7 +35,7 @@ class State:
     trajectory: Trajectory
     gaussians: Gaussians
     phase: int = 0
-    mean_log_distance: float | None = None
+    log_heights_away: float | None = None
     slope: float | None = None
     ground: Tensor | None = None
     metric: bool = False
@@ -63,7 +63,7 @@ class State:
             gaussians=self.gaussians,
             fps=task.evidence.fps,
             settings=task.settings,
-            mean_log_distance=None if self.metric else self.mean_log_distance,
+            log_heights_away=None if self.metric else self.log_heights_away,
             slope=self.slope,
             landmarks=task.trusted_landmarks(),
             ground=self.ground,

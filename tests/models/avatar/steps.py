@@ -46,7 +46,7 @@ def scene_of(evidence: Evidence, body: BodyModel, settings: OptimiserSettings, d
         gaussians=Gaussians(spread(body, settings.gaussians, settings.seed).to(torch.device(device))),
         fps=evidence.fps,
         settings=settings,
-        mean_log_distance=1.1,
+        log_heights_away=0.5,
         slope=0.0025,
         use_depth=True,
         landmarks=Landmarks(evidence.landmarks, evidence.K, 90.0, torch.device(device)),

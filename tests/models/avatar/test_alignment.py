@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from models.avatar import Evidence, OptimiserSettings
-from models.avatar.alignment import CLOTHES, Boxes, align, height_error, with_height
+from models.avatar.alignment import CLOTHES, Boxes, align, height_error, log_heights_away, with_height
 from models.avatar.landmarks import Landmarks
 from models.avatar.losses import project
 from models.avatar.observations import mask_boxes
@@ -125,6 +125,16 @@ def test_given_height_is_met_exactly(body: BodyModel) -> None:
     vertices = body.shape(betas)[0][:, 1]
     assert float(vertices.max() - vertices.min()) == pytest.approx(1.6, abs=0.01)
     assert factor < 1
+
+
+def test_small_and_near_is_as_many_heights_away_as_tall_and_far(body: BodyModel) -> None:
+    poses, trans = true_motion(9)
+    far = Trajectory(poses, trans, torch.zeros(10), body, [Scale(0.8)])
+    betas, factor = with_height(body, torch.zeros(10), 1.5)
+    pelvis, rest = trans + body.shaped_joints(torch.zeros(10))[0], body.shaped_joints(betas)[0]
+    near = Trajectory(poses, factor * pelvis - rest, betas, body, [Scale(0.8)])
+    assert near.mean_log_distance() < far.mean_log_distance() - 0.1
+    torch.testing.assert_close(log_heights_away(near), log_heights_away(far))
 
 
 def test_switched_off_terms_bend_nothing(evidence: Evidence, body: BodyModel) -> None:
