@@ -42,6 +42,7 @@ def calibrate(task: Task, state: State, crops: Crops) -> None:
             )
     else:
         state.slope = fit_slope(pairs)
+        state.slope_log_distance = float(state.trajectory.mean_log_distance())
         if state.slope is None:
             state.warnings.append("The depth maps contradict the silhouettes and were not used.")
 

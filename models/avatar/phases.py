@@ -33,6 +33,7 @@ class Scene:
         settings: all of them.
         log_heights_away: `alignment.log_heights_away` as the alignment left it; None with metric depth.
         slope: of the depth maps' inverse distance; None for metric maps.
+        slope_log_distance: the mean logarithm of the pelvis' z for which the slope holds.
         use_depth: whether there are usable depth maps.
         landmarks: evidence of their own, if any.
         ground: (4,) the plane that the person stands on, as the alignment found it; None without one.
@@ -44,6 +45,7 @@ class Scene:
     settings: OptimiserSettings
     log_heights_away: float | None
     slope: float | None
+    slope_log_distance: float
     use_depth: bool
     landmarks: Landmarks | None
     ground: Tensor | None
@@ -56,6 +58,13 @@ class Scene:
         )
         opacities = g.opacity_logits.sigmoid()
         return render(means, shapes, g.colors, opacities, crop.K, crop.width, crop.height)
+
+    def size_for_slope(self) -> Tensor:
+        """What brings camera space to the size that the slope was fitted at, so that relative maps, which say
+        nothing of size, neither hold nor move it: the slope errs, and the robust loss would."""
+        if self.slope is None:
+            return torch.ones((), device=self.gaussians.offsets.device)
+        return (self.slope_log_distance - self.trajectory.mean_log_distance()).exp()
 
     def centres(self, transforms: Tensor) -> Tensor:
         """The Gaussians' centres (B,N,3) under the transforms (B,24,4,4), camera space."""
@@ -213,12 +222,12 @@ class Phase:
             terms = {"silhouette": w.silhouette * compared.silhouette, "l1": w.l1 * compared.color}
             terms["dssim"] = w.dssim * (1 - ssim(compared.seen, compared.wanted, crop.sizes))
             if scene.use_depth and crop.depth is not None:
-                terms["depth"] = w.depth * depth_loss(
-                    drawn.depth, drawn.alpha, crop, scene.slope, w.depth_low
-                )
+                size = scene.size_for_slope()
+                depth = size * drawn.depth
+                terms["depth"] = w.depth * depth_loss(depth, drawn.alpha, crop, scene.slope, w.depth_low)
                 if w.depth_points:
-                    centres = scene.centres(transforms)
-                    distance = point_loss(centres, drawn.depth, drawn.alpha, crop, scene.slope)
+                    centres = size * scene.centres(transforms)
+                    distance = point_loss(centres, depth, drawn.alpha, crop, scene.slope)
                     terms["depth points"] = w.depth_points * distance
         if plan.moves_motion:
             share = w.rendered_priors

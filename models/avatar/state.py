@@ -23,6 +23,7 @@ class State:
         phase: how many of the rendering phases are done.
         log_heights_away: `alignment.log_heights_away` as the alignment left it.
         slope: of relative depth maps; None where there are none in use.
+        slope_log_distance: the mean logarithm of the pelvis' z when the slope was fitted.
         ground: (4,) the plane that the person stands on; None without one.
         metric: whether metric depth maps are in use.
         dropped: frames whose mask is of somebody else.
@@ -37,6 +38,7 @@ class State:
     phase: int = 0
     log_heights_away: float | None = None
     slope: float | None = None
+    slope_log_distance: float = 0.0
     ground: Tensor | None = None
     metric: bool = False
     dropped: list[int] = field(default_factory=list)
@@ -65,6 +67,7 @@ class State:
             settings=task.settings,
             log_heights_away=None if self.metric else self.log_heights_away,
             slope=self.slope,
+            slope_log_distance=self.slope_log_distance,
             landmarks=task.trusted_landmarks(),
             ground=self.ground,
             use_depth=self.uses_depth,

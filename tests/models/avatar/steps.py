@@ -48,6 +48,7 @@ def scene_of(evidence: Evidence, body: BodyModel, settings: OptimiserSettings, d
         settings=settings,
         log_heights_away=0.5,
         slope=0.0025,
+        slope_log_distance=1.1,
         use_depth=True,
         landmarks=Landmarks(evidence.landmarks, evidence.K, 90.0, torch.device(device)),
         ground=torch.tensor([0.0, -1.0, 0.0, 1.1], device=device),

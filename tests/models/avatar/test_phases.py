@@ -1,5 +1,6 @@
 """Single steps of the rendering phases."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -59,3 +60,18 @@ def test_several_frames_a_step_are_the_mean_of_single_ones(body: BodyModel, kind
     for name, found in together_found.items():
         mean = torch.stack([single[name] for single in singles]).mean(0)
         assert (found - mean).norm() <= 1e-4 * mean.norm() + 1e-7, name
+
+
+def test_relative_depth_says_nothing_about_size(body: BodyModel) -> None:
+    """Everything twice as far away and twice as large: the maps compare alike."""
+    scene = scene_of(evidence_with_everything(body), body, settings_for(1))
+    transforms = scene.trajectory(torch.tensor([2])).transforms
+
+    def compared() -> Tensor:
+        return scene.size_for_slope() * scene.centres(transforms)
+
+    before, drawn = compared(), scene.centres(transforms)
+    with torch.no_grad():
+        scene.trajectory.distance.add_(math.log(2))
+    torch.testing.assert_close(scene.size_for_slope() * 2 * drawn, before)
+    assert (replace(scene, slope=None).size_for_slope() == 1).all()
