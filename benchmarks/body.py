@@ -1,4 +1,4 @@
-"""Measure the body: python benchmarks/body.py [--write], from the repository root.
+"""Measure the body: python -m benchmarks.body [--write], from the repository root.
 
 What the avatar's optimisation asks for at every step: forward kinematics and skinning of points spread over
 the body, forward and backward, with gradients to the poses, the translation, the shape and the points.
@@ -68,7 +68,7 @@ def row(count: int, batch: int) -> str:
 def table() -> str:
     torch.set_num_threads(1)
     head = [
-        f"`python benchmarks/body.py --write`: torch {torch.__version__}, {os.cpu_count()} cores.",
+        f"`python -m benchmarks.body --write`: torch {torch.__version__}, {os.cpu_count()} cores.",
         "Processor milliseconds on one thread, forward and backward, lower quartile.",
         "",
         "| points | poses | kinematics | skinning | both | nearest rotations |",

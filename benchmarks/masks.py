@@ -1,4 +1,4 @@
-"""Measure the silhouettes: python benchmarks/masks.py [--write], from the repository root.
+"""Measure the silhouettes: python -m benchmarks.masks [--write], from the repository root.
 
 Needs the folder of benchmark sequences (HSPLAT_SHARED). Every way starts from what the stages frames and
 detect give: the mean of BlazePose's probabilities in six passes. IoU: sum of min over
@@ -172,7 +172,7 @@ def main() -> None:
     text = table(Path(os.environ.get("HSPLAT_SHARED", root.parent / "shared")))
     print(text)
     if parser.parse_args().write:
-        page = f"# Silhouettes\n\n`python benchmarks/masks.py --write`\n\n{explanation()}\n{text}"
+        page = f"# Silhouettes\n\n`python -m benchmarks.masks --write`\n\n{explanation()}\n{text}"
         (root / "benchmarks" / "masks.md").write_text(page)
 
 

@@ -1,6 +1,6 @@
 """Measures the stages detect and poses from nothing but the video; writes benchmarks/poses.md.
 
-    python benchmarks/poses.py [--shared FOLDER]
+    python -m benchmarks.poses [--shared FOLDER]
 
 FOLDER is the folder of benchmark sequences (HSPLAT_SHARED): those with known truth are in its bench/, real
 clips in its clips/; how the errors are defined is in models/metrics/pose.py. Each sequence gets its true
@@ -39,7 +39,7 @@ ERRORS = (
 
 HEADER = f"""# Poses from nothing but the video
 
-`python benchmarks/poses.py`, one thread, {platform.machine()}; times are of the processor, all threads
+`python -m benchmarks.poses`, one thread, {platform.machine()}; times are of the processor, all threads
 together, since other work ran beside it.
 
 Sequences with known truth: MPJPE, PA-MPJPE, camera space, and camera space with one scale removed (mm);
