@@ -27,7 +27,7 @@ def joint_phase(
     trajectory = Trajectory(*start, body.to(device), scales_of(settings, evidence.fps))
     gaussians = Gaussians(spread(body, count, seed=0).to(device))
     ground = torch.tensor([0.0, -1.0, 0.0, 1.0], device=device)
-    scene = Scene(trajectory, gaussians, evidence.fps, settings, None, None, 0.0, False, None, ground)
+    scene = Scene(trajectory, gaussians, evidence.fps, settings, None, 0.0, None, False, None, ground)
     plan = Plan(
         name="joint",
         steps=steps,

@@ -54,6 +54,7 @@ def begin(task: Task, tell: Callable[[int], None]) -> State:
             tell(step + 1)
         if not _drop_strangers(task, state, boxes):
             break
+    state.aligned_log_distance = _finite(state.trajectory.mean_log_distance().detach())
     state.log_heights_away = _finite(log_heights_away(state.trajectory).detach())
     state.ground = _stood_on(state, ground)
     if state.dropped:

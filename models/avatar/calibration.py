@@ -29,7 +29,8 @@ def calibrate(task: Task, state: State, crops: Crops) -> None:
     metric = task.evidence.disparity is None
     if (metric and task.evidence.depth is None) or not task.settings.weights.depth:
         return
-    pairs = _depths(task, state, crops)
+    size = 1.0 if metric else float(state.scene(task).to_aligned_size())
+    pairs = _depths(task, state, crops, size)
     if not pairs:
         state.warnings.append("The depth maps say nothing about the person and were not used.")
     elif metric:
@@ -42,13 +43,13 @@ def calibrate(task: Task, state: State, crops: Crops) -> None:
             )
     else:
         state.slope = fit_slope(pairs)
-        state.slope_log_distance = float(state.trajectory.mean_log_distance())
         if state.slope is None:
             state.warnings.append("The depth maps contradict the silhouettes and were not used.")
 
 
-def _depths(task: Task, state: State, crops: Crops) -> list[tuple[Array, Array]]:
-    """The maps' values and the rendered 1/z at the same pixels of the person, frame by frame."""
+def _depths(task: Task, state: State, crops: Crops, size: float) -> list[tuple[Array, Array]]:
+    """The maps' values and the rendered 1/z at the same pixels of the person, frame by frame; camera space
+    made `size` times as large."""
     scene, frames = state.scene(task), crops.frames.tolist()
     pairs = []
     for t in frames[:: math.ceil(len(frames) / MOST_FRAMES)]:
@@ -57,6 +58,6 @@ def _depths(task: Task, state: State, crops: Crops) -> list[tuple[Array, Array]]
         assert crop.depth is not None and crop.trusted is not None
         inside = crop.trusted & (drawn.alpha[0] > SOLID)
         if inside.sum() >= MIN_PIXELS:
-            inverse = 1 / drawn.depth[0][inside].clamp_min(0.1)
+            inverse = 1 / (size * drawn.depth[0][inside]).clamp_min(0.1)
             pairs.append((crop.depth[inside].double().cpu().numpy(), inverse.double().cpu().numpy()))
     return pairs

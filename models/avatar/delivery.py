@@ -98,10 +98,11 @@ def _avatar(task: Task, state: State) -> Avatar:
 
 
 def _initial(task: Task, avatar: Avatar) -> Placed:
-    """The initial motion for the avatar's body, the pelvis where it was; as much farther as the body is
-    taller, if the height is given."""
+    """The initial motion for the avatar's body, as much farther away as this is taller: it looks alike."""
     poses, trans, shape = task.sized(*initial.filled_in(task.evidence))
-    return Placed(poses, trans + task.body.shaped_joints(shape)[0] - avatar.rest_joints[0])
+    factor = body_height(task.body, avatar.betas) / body_height(task.body, shape)
+    pelvis = factor * (trans + task.body.shaped_joints(shape)[0])
+    return Placed(poses, pelvis - avatar.rest_joints[0])
 
 
 def _judged(task: Task, state: State, avatar: Avatar) -> Verdict:

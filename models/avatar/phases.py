@@ -32,11 +32,12 @@ class Scene:
         fps: of the frames.
         settings: all of them.
         log_heights_away: `alignment.log_heights_away` as the alignment left it; None with metric depth.
-        slope: of the depth maps' inverse distance; None for metric maps.
-        slope_log_distance: the mean logarithm of the pelvis' z for which the slope holds.
+        aligned_log_distance: the mean logarithm of the pelvis' z, where the alignment left it.
+        slope: of the depth maps' inverse distance, at the size of the alignment; None for metric maps.
         use_depth: whether there are usable depth maps.
         landmarks: evidence of their own, if any.
-        ground: (4,) the plane that the person stands on, as the alignment found it; None without one.
+        ground: (4,) the plane that the person stands on, as the alignment found it and at its size; None
+            without one.
     """
 
     trajectory: Trajectory
@@ -44,8 +45,8 @@ class Scene:
     fps: float
     settings: OptimiserSettings
     log_heights_away: float | None
+    aligned_log_distance: float
     slope: float | None
-    slope_log_distance: float
     use_depth: bool
     landmarks: Landmarks | None
     ground: Tensor | None
@@ -59,12 +60,13 @@ class Scene:
         opacities = g.opacity_logits.sigmoid()
         return render(means, shapes, g.colors, opacities, crop.K, crop.width, crop.height)
 
-    def size_for_slope(self) -> Tensor:
-        """What brings camera space to the size that the slope was fitted at, so that relative maps, which say
-        nothing of size, neither hold nor move it: the slope errs, and the robust loss would."""
-        if self.slope is None:
-            return torch.ones((), device=self.gaussians.offsets.device)
-        return (self.slope_log_distance - self.trajectory.mean_log_distance()).exp()
+    def to_aligned_size(self) -> Tensor:
+        """The factor that brings camera space to the size that the alignment left it at.
+
+        The ground and the slope of relative depth belong to that size and say nothing about it. Compared
+        there, they neither hold nor move it.
+        """
+        return (self.aligned_log_distance - self.trajectory.mean_log_distance()).exp()
 
     def centres(self, transforms: Tensor) -> Tensor:
         """The Gaussians' centres (B,N,3) under the transforms (B,24,4,4), camera space."""
@@ -222,7 +224,7 @@ class Phase:
             terms = {"silhouette": w.silhouette * compared.silhouette, "l1": w.l1 * compared.color}
             terms["dssim"] = w.dssim * (1 - ssim(compared.seen, compared.wanted, crop.sizes))
             if scene.use_depth and crop.depth is not None:
-                size = scene.size_for_slope()
+                size = 1.0 if scene.slope is None else scene.to_aligned_size()
                 depth = size * drawn.depth
                 terms["depth"] = w.depth * depth_loss(depth, drawn.alpha, crop, scene.slope, w.depth_low)
                 if w.depth_points:
@@ -236,9 +238,9 @@ class Phase:
             )
             terms["size"] = self._size()
             if w.ground and scene.ground is not None:
-                joints = body.joints.flatten(0, 1)
+                joints, size = body.joints.flatten(0, 1), scene.to_aligned_size()
                 feet = feet_positions(body.transforms.flatten(0, 1), joints)
-                terms["ground"] = w.ground * standing_loss(scene.ground, feet, joints)
+                terms["ground"] = w.ground * standing_loss(scene.ground, size * feet, size * joints)
             if scene.landmarks is not None:
                 fading = 1 - self.step_number / plan.steps if plan.moves_avatar else 1.0
                 terms["landmarks"] = share * w.landmarks * fading * scene.landmarks.loss(body, around)

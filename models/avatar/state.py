@@ -11,7 +11,7 @@ from models.avatar.phases import Scene
 from models.avatar.task import Task
 from models.avatar.trajectory import Trajectory
 
-CHECKPOINT_VERSION = 12  # raised when a checkpoint's content changes its meaning
+CHECKPOINT_VERSION = 13  # raised when a checkpoint's content changes its meaning
 
 
 @dataclass
@@ -22,8 +22,8 @@ class State:
         trajectory, gaussians: as far as they are.
         phase: how many of the rendering phases are done.
         log_heights_away: `alignment.log_heights_away` as the alignment left it.
-        slope: of relative depth maps; None where there are none in use.
-        slope_log_distance: the mean logarithm of the pelvis' z when the slope was fitted.
+        aligned_log_distance: the mean logarithm of the pelvis' z, where the alignment left it.
+        slope: of relative depth maps, at that distance; None where there are none in use.
         ground: (4,) the plane that the person stands on; None without one.
         metric: whether metric depth maps are in use.
         dropped: frames whose mask is of somebody else.
@@ -37,8 +37,8 @@ class State:
     gaussians: Gaussians
     phase: int = 0
     log_heights_away: float | None = None
+    aligned_log_distance: float = 0.0
     slope: float | None = None
-    slope_log_distance: float = 0.0
     ground: Tensor | None = None
     metric: bool = False
     dropped: list[int] = field(default_factory=list)
@@ -66,8 +66,8 @@ class State:
             fps=task.evidence.fps,
             settings=task.settings,
             log_heights_away=None if self.metric else self.log_heights_away,
+            aligned_log_distance=self.aligned_log_distance,
             slope=self.slope,
-            slope_log_distance=self.slope_log_distance,
             landmarks=task.trusted_landmarks(),
             ground=self.ground,
             use_depth=self.uses_depth,

@@ -7,9 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.avatar.alignment import body_height, with_height
 from models.avatar.observations import Crop, together
 from models.avatar.phases import Phase
+from models.avatar.trajectory import Scale, Trajectory
 from models.body import BodyModel
+from models.hmr.ground import feet_positions, level_plane
 from tests.models.avatar.steps import (
     KINDS,
     crops_of,
@@ -62,16 +65,37 @@ def test_several_frames_a_step_are_the_mean_of_single_ones(body: BodyModel, kind
         assert (found - mean).norm() <= 1e-4 * mean.norm() + 1e-7, name
 
 
-def test_relative_depth_says_nothing_about_size(body: BodyModel) -> None:
-    """Everything twice as far away and twice as large: the maps compare alike."""
+def test_depth_and_ground_say_nothing_about_size(body: BodyModel) -> None:
+    """Everything twice as far away and twice as large is compared as before."""
     scene = scene_of(evidence_with_everything(body), body, settings_for(1))
-    transforms = scene.trajectory(torch.tensor([2])).transforms
-
-    def compared() -> Tensor:
-        return scene.size_for_slope() * scene.centres(transforms)
-
-    before, drawn = compared(), scene.centres(transforms)
+    drawn = scene.centres(scene.trajectory(torch.tensor([2])).transforms)
+    before = scene.to_aligned_size() * drawn
     with torch.no_grad():
         scene.trajectory.distance.add_(math.log(2))
-    torch.testing.assert_close(scene.size_for_slope() * 2 * drawn, before)
-    assert (replace(scene, slope=None).size_for_slope() == 1).all()
+    torch.testing.assert_close(scene.to_aligned_size() * 2 * drawn, before)
+
+
+def test_a_taller_person_farther_away_stands_on_the_same_ground(body: BodyModel) -> None:
+    """Who looks alike costs alike, though in metres the feet are far below the plane."""
+    evidence, count = evidence_with_everything(body), 9
+    crops, scene = crops_of(evidence), scene_of(evidence, body, settings_for(1))
+    poses, trans = torch.zeros(count, 72), torch.tensor([0.0, 0.3, 3.0]).repeat(count, 1)
+    poses[:, 0] = math.pi  # upright in a camera whose y points down
+    usual, taller = (
+        torch.zeros(10),
+        with_height(body, torch.zeros(10), 1.2 * body_height(body, torch.zeros(10)))[0],
+    )
+    pelvis = trans + body.shaped_joints(usual)[0]
+    near = Trajectory(poses, trans, usual, body, [Scale(0.8)])
+    far = Trajectory(poses, 1.2 * pelvis - body.shaped_joints(taller)[0], taller, body, [Scale(0.8)])
+    standing = near(slice(None))
+    plane = level_plane(feet_positions(standing.transforms, standing.joints)).detach()
+
+    def ground(trajectory: Trajectory, aligned: Trajectory) -> float:
+        distance = float(aligned.mean_log_distance().detach())
+        placed = replace(scene, trajectory=trajectory, ground=plane, aligned_log_distance=distance)
+        return float(Phase(placed, plan_of("joint", crops, [2]))._terms(together([crops[2]]))["ground"])
+
+    # Legs are not in all bodies the same share of the height.
+    alike, unlike = ground(far, aligned=near), ground(far, aligned=far)
+    assert alike - ground(near, aligned=near) < 0.2 * (unlike - alike)
