@@ -30,6 +30,7 @@ from benchmarks import loop_table, sequences
 from benchmarks.sequences import Stress
 from benchmarks.variants import INPUTS, VARIANTS, settings
 from models.avatar import OptimiserSettings, Result, optimise
+from models.avatar.alignment import body_height
 from models.avatar.scoring import View, mean_score, score
 from models.body import BodyModel, Motion, load_embedded_body
 from models.errors import HsplatError
@@ -147,9 +148,10 @@ def _pictures(sequence: sequences.Sequence, body: BodyModel, result: Result) -> 
         return found
     own = avatar.rest_joints[0].numpy()
     rest = body.shaped_joints(torch.from_numpy(evidence.betas))[0].numpy()
+    growth = body_height(body, avatar.betas) / body_height(body, torch.from_numpy(evidence.betas))
     masks = dict(zip(frames, sequence.true_masks(frames), strict=True))
     ways = {
-        "initial": (evidence.poses, evidence.trans + rest),
+        "initial": (evidence.poses, growth * (evidence.trans + rest)),
         "interpolated": (result.interpolated[0].numpy(), result.interpolated[1].numpy() + own),
         "fitted": (result.poses.numpy(), result.trans.numpy() + own),
     }

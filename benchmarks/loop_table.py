@@ -83,8 +83,8 @@ by the clock, on a machine that others used as well.
 - **joint**: the method.
 - **decoupled, fixed**: the same schedule for the avatar, poses never move.
 - **decoupled, free offsets**: poses move frame by frame with the picture's gradient: no kernel, no phases
-  before, no smoothness, priors, anchor, or tie between Gaussians and mesh. The idea of GART and HUGS, on this
-  renderer and body.
+  before, no smoothness, priors, anchor, or pull of Gaussians towards the mesh (only to their neighbours). The
+  idea of GART and HUGS, on this renderer and body.
 - **true poses**: fixed poses, the truth's: the upper bound.
 
 What screens masks and initial poses, and what falls back on initial poses, acts in all variants alike.

@@ -183,7 +183,7 @@ def align(
 
     The plane (4,) that the person stands on, in camera space, is found on the way and put into `ground`.
 
-    Distances are anchored by nothing here but the prior on shape, smoothness and, where given, the height.
+    Distances are anchored by nothing here but the boxes, the prior on shape and, where given, the height.
     Without any steps the trajectory stays where it is, and the ground is level.
     """
     w, rates = settings.weights, settings.rates

@@ -26,8 +26,8 @@ def calibrate(task: Task, state: State, crops: Crops) -> None:
     Args:
         crops: of the frames to go by.
     """
-    metric = task.evidence.disparity is None
-    if (metric and task.evidence.depth is None) or not task.settings.weights.depth:
+    weights, metric = task.settings.weights, task.evidence.disparity is None
+    if (metric and task.evidence.depth is None) or not (weights.depth or weights.depth_points):
         return
     size = 1.0 if metric else float(state.scene(task).to_aligned_size())
     pairs = _depths(task, state, crops, size)

@@ -82,8 +82,7 @@ class Plan:
         name: as in the history.
         steps: how many.
         frames: that supply evidence.
-        crops: pictures of them, coarse ones up to the step `coarse_until`, then fine.
-        coarse, fine: the pictures.
+        coarse, fine: pictures of them, coarse ones up to the step `coarse_until`, then fine.
         moves_motion, moves_shape, moves_avatar: what is optimised; avatar and motion share the shape.
         uses_color: whether colour and depth count, or the silhouette alone.
         smoothness: factor on the smoothness's weight.

@@ -10,7 +10,7 @@ PHASES = (SILHOUETTES, JOINT, APPEARANCE, HELD_OUT)
 
 FIT_STEPS = 25  # for each held-out frame
 # Such a frame moves alone, without the kernel, and would leave its neighbours' path.
-FIT_SMOOTHNESS, FIT_PACE = 22.5, 0.5
+FIT_SMOOTHNESS, FIT_PACE = 15.0, 0.5  # factors on those of the other phases
 
 _SEEDS = {SILHOUETTES: 11, JOINT: 5, APPEARANCE: 10, HELD_OUT: 14}
 """Added to the settings' seed, so that no two phases draw alike."""
@@ -44,7 +44,7 @@ def plan(name: str, task: Task, split: Split) -> Plan:
         moves_shape=name in (SILHOUETTES, JOINT),
         moves_avatar=name in (JOINT, APPEARANCE),
         uses_color=name != SILHOUETTES,
-        smoothness=FIT_SMOOTHNESS if fitting else settings.weights.rendered_smoothness,
+        smoothness=settings.weights.rendered_smoothness * (FIT_SMOOTHNESS if fitting else 1.0),
         pace=FIT_PACE if fitting else 1.0,
         warm_up=settings.warm_up_steps if joint else 0,
         seed=settings.seed + _SEEDS[name],

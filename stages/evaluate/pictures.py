@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.avatar import Avatar
+from models.avatar.alignment import body_height
 from models.avatar.scoring import View, mean_score, score
 from models.body import BodyModel, Motion
 from models.errors import InputError
@@ -57,10 +58,13 @@ class HeldOut:
             raise InputError(
                 f"{path} cannot be read ({error}).", "Run again with --redo optimize."
             ) from error
+        # As much farther away as the avatar is taller than the start: it looks alike.
+        before, after = (body_height(body, torch.from_numpy(m.betas)) for m in (initial, refined))
+        growth = after / before
         return cls(
             frames,
             {
-                "initial poses": (initial.poses[frames], pelvis(initial, body)[frames]),
+                "initial poses": (initial.poses[frames], (growth * pelvis(initial, body))[frames]),
                 "interpolated poses": (poses, trans + avatar.rest_joints[0].numpy()),
                 "fitted poses": (refined.poses[frames], pelvis(refined, body)[frames]),
             },
