@@ -235,8 +235,24 @@ def test_depth_with_holes_gives_numbers(body: BodyModel) -> None:
     assert torch.isfinite(result.joints).all()
 
 
-def test_metric_depth_places_the_person(body: BodyModel) -> None:
-    """Everybody 10 % too far away to begin with; metric depth knows better."""
+def test_a_killed_run_with_relative_depth_goes_on_to_the_same_result(body: BodyModel, tmp_path: Any) -> None:
+    """Killed within the joint phase, when the maps' slope is known."""
+    evidence = filmed(body)
+    distance = true_motion(9)[1][:, 2].numpy()[:, None, None]
+    leaning = distance + np.linspace(-0.1, 0.1, 64)[None, :, None].repeat(48, axis=2)
+    evidence = replace(evidence, disparity=(400 / leaning).astype(np.float32))
+    settings = SHORT.model_copy(update={"joint_steps": 210})
+    whole = optimise(evidence, body, settings)
+    assert whole.history["depth_used"]
+    with pytest.raises(Interrupted):
+        optimise(evidence, body, settings, checkpoint=Memory(tmp_path / "state.pt", die_after=3))
+    resumed = optimise(evidence, body, settings, checkpoint=Memory(tmp_path / "state.pt"))
+    assert torch.equal(resumed.poses, whole.poses) and resumed.history == whole.history
+
+
+@pytest.mark.parametrize("form", ["depth", "depth_points"])
+def test_metric_depth_places_the_person(body: BodyModel, form: str) -> None:
+    """Everybody 10 % too far away to begin with; metric depth knows better, in either form alone."""
     evidence = filmed(body, noise=0.02)
     _, trans = true_motion(9)
     far = replace(
@@ -244,8 +260,11 @@ def test_metric_depth_places_the_person(body: BodyModel) -> None:
         trans=(1.1 * trans).numpy(),
         depth=np.repeat(trans[:, 2].numpy() - 0.1, 64 * 48).reshape(9, 64, 48),
     )
-    settings = SHORT.model_copy(update={"joint_steps": 150})
-    placed = optimise(far, body, settings).trans[:, 2]
+    weights = SHORT.weights.model_copy(update={"depth": 0.0, "depth_points": 0.0, form: 20.0})
+    settings = SHORT.model_copy(update={"joint_steps": 150, "weights": weights})
+    result = optimise(far, body, settings)
+    assert result.history["depth_used"] and result.history["size_from"] == "metric depth"
+    placed = result.trans[:, 2]
     assert (placed - trans[:, 2]).abs().mean() < 0.5 * 0.1 * trans[:, 2].mean()
 
 
