@@ -199,8 +199,21 @@ def _section(group: tuple[Any, ...], rows: list[Row], values: Mapping[str, Value
     text += _worse(by_variant, values)
     if ablated := [key for key in by_variant if key[1].startswith("no ") and by_variant[key]]:
         text += "\n### Without one part: change of the means against joint\n\n"
-        text += _ablation_table(ablated, by_variant, values)
+        text += _codes_of(ablated, by_variant) + _ablation_table(ablated, by_variant, values)
     return text + "\n### Every run\n\n" + _run_table(rows, values)
+
+
+def _codes_of(keys: list[tuple[str, str]], by_variant: Mapping[tuple[str, str], list[Row]]) -> str:
+    """Which version of the code the runs of every kind of inputs are of, where there are several."""
+    codes = {
+        inputs: ", ".join(
+            sorted({row["code"] for key in keys if key[0] == inputs for row in by_variant[key]})
+        )
+        for inputs in dict.fromkeys(key[0] for key in keys)
+    }
+    if len(set(codes.values())) < 2:
+        return ""
+    return "Code: " + "; ".join(f"{inputs} {code}" for inputs, code in codes.items()) + ".\n\n"
 
 
 def _mean_table(by_variant: Mapping[tuple[str, str], list[Row]], values: Mapping[str, Values]) -> str:
