@@ -128,8 +128,7 @@ class Boxes:
 @torch.no_grad()
 def body_height(body: BodyModel, betas: Tensor) -> float:
     """Metres from sole to crown of the body of shape betas (10,) in the rest pose."""
-    template, slope = _height(body)
-    return float(template + slope @ betas)
+    return float(_height_of(body, betas))
 
 
 def _of_constant_size(body: BodyPose) -> BodyPose:
@@ -141,8 +140,7 @@ def _of_constant_size(body: BodyPose) -> BodyPose:
 
 def height_error(body: BodyModel, betas: Tensor, height: float) -> Tensor:
     """Squared difference of the body's height in the rest pose from the known one, in units of 5 cm."""
-    template, slope = _height(body)
-    return ((template + slope @ betas - height) / HEIGHT_SCALE).square()
+    return ((_height_of(body, betas) - height) / HEIGHT_SCALE).square()
 
 
 def with_height(body: BodyModel, betas: Tensor, height: float) -> tuple[Tensor, float]:
@@ -157,8 +155,12 @@ def log_heights_away(trajectory: Trajectory) -> Tensor:
 
     The person's size in the picture tells it, whether they are small and near or tall and far.
     """
-    template, slope = _height(trajectory.body)
-    return trajectory.mean_log_distance() - (template + slope @ trajectory.betas).log()
+    return trajectory.mean_log_distance() - _height_of(trajectory.body, trajectory.betas).log()
+
+
+def _height_of(body: BodyModel, betas: Tensor) -> Tensor:
+    template, slope = _height(body)
+    return template + slope @ betas
 
 
 @lru_cache(maxsize=4)
