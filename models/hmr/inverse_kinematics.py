@@ -2,8 +2,8 @@
 
 The unknowns are every frame's joint rotations and translation, and one shape for the clip. They are fitted
 to where the landmarks lie in the picture and to the directions of the bones between the landmarks in 3D,
-with smoothness over time, a prior pose, joint limits, and a floor that the lower foot stands on and over
-which the body keeps its balance.
+with smoothness over time, joints that turn little from frame to frame, a prior pose, joint limits, and a
+floor that the lower foot stands on and over which the body keeps its balance.
 """
 
 import itertools
@@ -32,12 +32,11 @@ BRIDGED_SECONDS = 1.0
 ALIGN_STEPS, ALIGN_RATE = 40, 0.08
 RATE, TRANSLATION_RATE, SHAPE_RATE, FLOOR_RATE = 0.05, 0.015, 0.1, 0.02
 
-IMAGE_SCALE = 0.12  # metres at the person's depth; landmarks further off count less (Geman-McClure)
-AGREEMENT = 0.02  # of the person's size in the picture: passes that differ by this count half
-BONE_WEIGHT, BONE_SCALE = 0.1, 0.5
-# BlazePose's limbs reach half as far towards or away from the camera as the true ones, on the right side.
-START_STRETCH = 2.0
-SMOOTHNESS, ROOT_SMOOTHNESS = 75.0, 4.0
+IMAGE_SCALE = 0.1  # metres at the person's depth; landmarks further off count less (Geman-McClure)
+AGREEMENT = 0.06  # of the person's size in the picture: passes that differ by this count half
+BONE_WEIGHT, BONE_SCALE = 0.07, 0.5
+SMOOTHNESS, ROOT_SMOOTHNESS = 50.0, 4.0
+STEADINESS, STEADY_TURN = 0.6, 0.1  # radians a frame: turns up to this cost by their square, larger linearly
 PRIOR_WEIGHT, LIMIT_WEIGHT, SHAPE_WEIGHT = 0.2, 0.3, 0.02
 
 _JOINT = {name: i for i, name in enumerate(JOINT_NAMES)}
@@ -205,6 +204,7 @@ class _Problem:
         self.tempo = fps / 15
         # Second differences exist where three frames follow one another.
         self.inner = torch.from_numpy(frames[2:] - frames[:-2] == 2)
+        self.following = torch.from_numpy(np.diff(frames) == 1)
 
         valid = landmarks.valid[:, frames]
         image = np.where(valid[..., None, None], landmarks.image[:, frames][:, :, sites.NUMBERS], 0)
@@ -214,17 +214,19 @@ class _Problem:
         rays = np.concatenate([points[:, :, sites.TORSO].mean(2), np.ones((*valid.shape, 1))], -1)
         # BlazePose looks along the ray through the person, not along the optical axis.
         turn = towards(rays)
-        stretched = world * np.array([1, 1, START_STRETCH])
-        world, stretched = (np.einsum("ntij,ntlj->ntli", turn, w) for w in (world, stretched))
+        bones, start_bones = (
+            torch.from_numpy(np.einsum("ntij,ntbj->ntbi", turn, sites.network_bones(world, start))).float()
+            for start in (False, True)
+        )
+        world = np.einsum("ntij,ntlj->ntli", turn, world)
 
         self.points = torch.from_numpy(points).float()
         self.seen = torch.from_numpy(valid)
         trust = visibility * _agreement(image[..., :2], valid)
         self.image_weight = torch.from_numpy(trust).float() * sites.WEIGHTS
         ends = torch.tensor(sites.BONES)
-        self.bone_weight = torch.from_numpy(visibility).float()[:, :, ends].amin(-1)
-        self.bones = sites.bone_directions(torch.from_numpy(world).float())
-        self.start_bones = sites.bone_directions(torch.from_numpy(stretched).float())
+        self.bone_weight = torch.from_numpy(visibility).float()[:, :, ends].amin(-1) * sites.BONE_WEIGHTS
+        self.bones, self.start_bones = sites.directions(bones), sites.directions(start_bones)
 
         count = body.joint_dirs.shape[-1]
         self.start_betas, self.free = torch.zeros(count), torch.zeros(count)
@@ -290,7 +292,7 @@ class _Problem:
         return self.start_betas + self.freedom @ self.free
 
     def _loss(self, widening: float) -> Tensor:
-        _, joints, landmarks = self._pose()
+        rotations, joints, landmarks = self._pose()
         depth = landmarks[..., 2:].clamp_min(0.1)
         # Metres at the person's depth; held constant, or coming nearer would lessen the error.
         off = (landmarks[..., :2] / depth - self.points) * depth.detach()
@@ -302,6 +304,7 @@ class _Problem:
             image
             + BONE_WEIGHT * bones
             + self._smoothness(joints, size)
+            + self._unsteadiness(rotations)
             + self._anatomy()
             + SHAPE_WEIGHT * self.betas.square().sum()
             + standing_loss(self.floor, landmarks[:, sites.FEET], joints, widening)
@@ -328,6 +331,18 @@ class _Problem:
             return joints.new_zeros(())
         change = (joints[2:] - 2 * joints[1:-1] + joints[:-2])[self.inner].square().sum(-1) * self.tempo**2
         return (SMOOTHNESS * change.mean() + ROOT_SMOOTHNESS * change[:, 0].mean()) / size**2
+
+    def _unsteadiness(self, rotations: Tensor) -> Tensor:
+        """How much joints (F, 24, 3, 3) turn from frame to frame, sum over all but the pelvis, robust.
+
+        Whoever turns around shows a limb that keeps its place in the body from many sides, which tells its
+        depth better than the landmarks do.
+        """
+        if not self.following.any():
+            return rotations.new_zeros(())
+        change = (rotations[1:, 1:] - rotations[:-1, 1:])[self.following]
+        turns = change.square().sum((-1, -2)) / 2 * self.tempo**2
+        return STEADINESS * ((turns + STEADY_TURN**2).sqrt() - STEADY_TURN).sum(-1).mean()
 
     def _anatomy(self) -> Tensor:
         usual = (self.angles - _USUAL_POSE).square().sum(-1) @ _STIFF

@@ -2,11 +2,15 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.body import JOINT_NAMES
 from models.placement import placed
+
+Array = NDArray[np.floating]
 
 
 class _Site(NamedTuple):
@@ -54,17 +58,34 @@ def index(number: int) -> int:
     return NUMBERS.index(number)
 
 
-_LEFT_BONES = ((11, 13), (13, 15), (15, 19), (23, 25), (25, 27), (27, 31), (29, 31), (11, 23), (7, 0))
-_CROSS_BONES = ((11, 12), (23, 24), (7, 8))
-# Pairs of landmarks whose directions are compared, as indices into SITES: (from, to).
-BONES = [
-    (index(a), index(b))
-    for a, b in (
-        *_LEFT_BONES,
-        *((a + 1, b + 1 if b else b) for a, b in _LEFT_BONES),
-        *_CROSS_BONES,
-    )
-]
+class _Bone(NamedTuple):
+    start: int
+    end: int
+    stretch: float = 1.0
+    shift: float = 0.0
+    weight: float = 1.0
+
+
+# Pairs of BlazePose's landmarks whose directions are compared: the left side, and across. The network's
+# depths, along the ray through the person, are off in the same way in every clip: stretch and shift (metres)
+# undo that. Feet come out half as deep as they are and with the toes too near, the side of the trunk leans
+# too far, and shins lean back as they would look from the camera's height. Fitted on sequences of known pose.
+_LEFT_BONES = (
+    _Bone(11, 13), _Bone(13, 15), _Bone(15, 19), _Bone(23, 25), _Bone(25, 27, shift=-0.09),
+    _Bone(27, 31, stretch=2.0, shift=0.06), _Bone(29, 31, stretch=2.0, shift=0.06),
+    _Bone(11, 23, stretch=0.6, weight=2.0), _Bone(7, 0),
+)  # fmt: skip
+_CROSS_BONES = (_Bone(11, 12), _Bone(23, 24), _Bone(7, 8))
+_RIGHT_BONES = tuple(b._replace(start=b.start + 1, end=b.end + 1 if b.end else 0) for b in _LEFT_BONES)
+_BONES = (*_LEFT_BONES, *_RIGHT_BONES, *_CROSS_BONES)
+BONES = [(index(bone.start), index(bone.end)) for bone in _BONES]
+"""As indices into SITES: (from, to)."""
+BONE_WEIGHTS = torch.tensor([bone.weight for bone in _BONES])
+STRETCHES, SHIFTS = (np.array([bone[i] for bone in _BONES]) for i in (2, 3))
+# The network's limbs reach half as far towards or away from the camera as the true ones, on the right side.
+# As a measurement that is too uncertain to be doubled; to begin with it is the better guess.
+_START_STRETCH = 2.0
+_UNCALIBRATED = STRETCHES == 1
 FEET = [index(n) for n in (29, 30, 31, 32)]
 TORSO = [index(n) for n in (11, 12, 23, 24)]
 
@@ -85,7 +106,29 @@ def landmark_positions(transforms: Tensor, joints: Tensor) -> Tensor:
     return places + torch.einsum("...nij,nj->...ni", turned, offsets)
 
 
+def network_bones(world: Array, start: bool = False) -> Array:
+    """BlazePose's bones with what is known to be wrong about their depth put right.
+
+    Args:
+        world: (..., len(SITES), 3) its landmarks in metres, z along the ray through the person.
+        start: whether a first guess is wanted instead of a measurement: limbs twice as deep.
+
+    Returns:
+        (..., len(BONES), 3) metres, on the same axes.
+    """
+    first, last = zip(*BONES, strict=True)
+    bones = world[..., last, :] - world[..., first, :]
+    stretches = np.where(_UNCALIBRATED, _START_STRETCH, STRETCHES) if start else STRETCHES
+    bones[..., 2] = stretches * bones[..., 2] + SHIFTS
+    return bones
+
+
 def bone_directions(landmarks: Tensor) -> Tensor:
     """(..., len(SITES), 3) positions into the unit vectors (..., len(BONES), 3) along BONES."""
     start, end = zip(*BONES, strict=True)
-    return torch.nn.functional.normalize(landmarks[..., end, :] - landmarks[..., start, :], dim=-1, eps=1e-6)
+    return directions(landmarks[..., end, :] - landmarks[..., start, :])
+
+
+def directions(bones: Tensor) -> Tensor:
+    """Unit vectors (..., 3) along bones (..., 3)."""
+    return torch.nn.functional.normalize(bones, dim=-1, eps=1e-6)

@@ -1,17 +1,24 @@
 """The fit on landmarks made from a known motion of the embedded body."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
-from models.body import BodyModel, load_embedded_body
-from models.hmr import fit_poses, standing_height, with_height
+from models.body import JOINT_NAMES, BodyModel, load_embedded_body
+from models.hmr import fit_poses, inverse_kinematics, standing_height, with_height
 from models.hmr import landmarks as sites
-from models.metrics.pose import global_mpjpe, mpjpe, scaled_global_mpjpe
+from models.metrics.pose import global_mpjpe, mpjpe, mpjpe_errors, scaled_global_mpjpe
 from models.people import Landmarks
 
 FPS = 15.0
 LENGTH = 16
+# The skeleton's bones from the hips outwards, left and right; heads are right as they are.
+_CHAIN = [(23, 11), (11, 13), (13, 15), (15, 19), (23, 25), (25, 27), (27, 31), (31, 29)]
+OUTWARDS = [tuple(sites.index(n + side) for n in bone) for side in (0, 1) for bone in _CHAIN]
+Motion = Callable[[int], tuple[torch.Tensor, torch.Tensor]]
 K = np.array([[700.0, 0, 240], [0, 700, 320], [0, 0, 1]])
 
 
@@ -35,9 +42,34 @@ def walk(length: int = LENGTH) -> tuple[torch.Tensor, torch.Tensor]:
     return poses.flatten(1), trans
 
 
-def observed(body: BodyModel, betas: torch.Tensor, length: int = LENGTH) -> tuple[Landmarks, np.ndarray]:
-    """What a perfect BlazePose would see of `walk`, and the true joints."""
-    poses, trans = walk(length)
+def about_turn(length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Somebody who turns on the spot by half a turn, arms half raised: poses and trans."""
+    angle = np.linspace(-np.pi / 2, np.pi / 2, length)
+    upright = Rotation.from_rotvec([np.pi, 0, 0])
+    poses = torch.zeros(length, 24, 3)
+    poses[:, 0] = torch.from_numpy((upright * Rotation.from_rotvec(angle[:, None] * [0, 1, 0])).as_rotvec())
+    poses[:, 16, 1:], poses[:, 17, 1:] = torch.tensor([-0.9, -0.3]), torch.tensor([0.9, 0.3])
+    return poses.flatten(1), torch.tensor([0.0, -0.1, 4.0]).expand(length, 3)
+
+
+def usual_depths(places: np.ndarray) -> np.ndarray:
+    """Landmarks (len(SITES), 3) with depths that are wrong the way the network's are."""
+    seen = places.copy()
+    for start, end in OUTWARDS:
+        bone = (start, end) if (start, end) in sites.BONES else (end, start)
+        sign = 1 if bone == (start, end) else -1
+        number = sites.BONES.index(bone)
+        change = sign * (places[end, 2] - places[start, 2])
+        seen[end, 2] = seen[start, 2] + sign * (change - sites.SHIFTS[number]) / sites.STRETCHES[number]
+    return seen
+
+
+def observed(
+    body: BodyModel, betas: torch.Tensor, length: int = LENGTH, motion: Motion = walk
+) -> tuple[Landmarks, np.ndarray]:
+    """What a BlazePose with no other errors than its usual ones of depth would see of a motion, and the true
+    joints."""
+    poses, trans = motion(length)
     transforms, joints = body.articulate(poses, trans, betas)
     places = sites.landmark_positions(transforms, joints).numpy()
     image, world = np.ones((2, length, 33, 3)), np.zeros((2, length, 33, 3))
@@ -48,7 +80,7 @@ def observed(body: BodyModel, betas: torch.Tensor, length: int = LENGTH) -> tupl
         axis = np.cross([0, 0, 1.0], ray)
         skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
         turn = np.eye(3) + skew + skew @ skew / (1 + ray[2])
-        world[:, t, sites.NUMBERS] = (places[t] - places[t, sites.TORSO[2:]].mean(0)) @ turn
+        world[:, t, sites.NUMBERS] = usual_depths((places[t] - places[t, sites.TORSO[2:]].mean(0)) @ turn)
     return Landmarks(image, world, np.ones((2, length), bool)), joints.numpy()
 
 
@@ -94,6 +126,17 @@ def test_single_bad_frames_do_little_harm(body: BodyModel) -> None:
     others = np.abs(np.arange(LENGTH) - 12) > 1
     assert mpjpe(fit.joints[others], truth[others]) < 55
     assert mpjpe(fit.joints[~others], truth[~others]) < 120
+
+
+def test_who_turns_shows_the_depth_of_limbs(body: BodyModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    landmarks, truth = observed(body, torch.zeros(10), 24, about_turn)
+    shoulders = landmarks.world[:, :, 11:13, 2].mean(-1, keepdims=True)
+    landmarks.world[:, :, 13:23, 2] = shoulders + 0.4 * (landmarks.world[:, :, 13:23, 2] - shoulders)
+    arms = [JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right") for name in ("elbow", "wrist")]
+    steady = mpjpe_errors(fit_poses(landmarks, K, FPS, body).joints, truth)[:, arms].mean()
+    monkeypatch.setattr(inverse_kinematics, "STEADINESS", 0.0)
+    free = mpjpe_errors(fit_poses(landmarks, K, FPS, body).joints, truth)[:, arms].mean()
+    assert steady < 0.5 * free
 
 
 def test_the_fit_is_repeatable(body: BodyModel) -> None:

@@ -3,6 +3,7 @@ import torch
 
 from models.body import load_embedded_body
 from models.hmr import landmarks as sites
+from tests.models.hmr.test_inverse_kinematics import OUTWARDS, usual_depths
 
 
 def test_landmarks_of_the_rest_pose_are_symmetric_and_in_place() -> None:
@@ -22,6 +23,28 @@ def test_bones_are_unit_vectors_of_both_sides() -> None:
     assert directions.shape == (2, 5, len(sites.BONES), 3)
     np.testing.assert_allclose(directions.norm(dim=-1), 1, rtol=1e-5)
     assert len(set(sites.BONES)) == len(sites.BONES) == 21
+
+
+def test_the_networks_usual_errors_of_depth_are_undone() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(3, len(sites.SITES), 3))
+    seen = np.stack([usual_depths(places) for places in true])
+    first, last = zip(*sites.BONES, strict=True)
+    bones = sites.network_bones(seen)
+    np.testing.assert_allclose(bones[..., :2], (true[:, last] - true[:, first])[..., :2])
+    for start, end in OUTWARDS:
+        bone = (start, end) if (start, end) in sites.BONES else (end, start)
+        true_depth = true[:, bone[1], 2] - true[:, bone[0], 2]
+        np.testing.assert_allclose(bones[:, sites.BONES.index(bone), 2], true_depth)
+
+
+def test_a_first_guess_makes_limbs_deeper_and_leaves_what_is_calibrated() -> None:
+    seen = np.random.default_rng(1).normal(size=(len(sites.SITES), 3))
+    measured, guessed = (sites.network_bones(seen, start)[:, 2] for start in (False, True))
+    calibrated = sites.STRETCHES != 1
+    np.testing.assert_array_equal(measured[calibrated], guessed[calibrated])
+    measured, guessed = ((depth - sites.SHIFTS)[~calibrated] for depth in (measured, guessed))
+    np.testing.assert_allclose(guessed, 2 * measured)
 
 
 def test_offsets_turn_with_the_body() -> None:
