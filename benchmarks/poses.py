@@ -18,15 +18,20 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import av
 import numpy as np
 
+from models import weights
 from models.body import load_embedded_body
 from models.hmr import fit_poses
 from models.metrics import pose
 from models.people import Landmarks
+from models.people.blazepose import BlazePose
 from stages import detect, frames
 from stages.base import Stage, Work
 
+EXAMPLE = Path(__file__).parents[1] / "examples" / "clip.mp4"
+LOOKS = 60
 CLIPS = ("juggle", "squats", "two_people_jump", "beam_cam01", "beam_two_people_cam01")
 ERRORS = (
     pose.mpjpe,
@@ -88,6 +93,18 @@ def measure(
     return row
 
 
+def look_time(landmark_network: str) -> float:
+    """Processor time of one look at the person of the example clip, ms."""
+    with av.open(str(EXAMPLE)) as video:
+        picture = next(video.decode(video=0)).to_ndarray(format="rgb24")
+    with BlazePose(weights.require("blazepose_heavy") if landmark_network == "heavy" else None) as engine:
+        circle = engine.detect(picture)[0].circle
+        begun = time.process_time()
+        for _ in range(LOOKS):
+            engine.observe(picture, circle)
+        return 1000 * (time.process_time() - begun) / LOOKS
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table."""
     lines = [list(head), *map(list, rows)]
@@ -114,6 +131,8 @@ def section(shared: Path, landmark_network: str) -> str:
     return "\n".join(
         [
             f"## Landmarks: {landmark_network}",
+            "",
+            f"One look takes {look_time(landmark_network):.0f} ms.",
             "",
             table(
                 ["sequence", "MPJPE", "PA", "camera", "scaled", "accel", "reproj. %", "detect ms", "fit s"],
