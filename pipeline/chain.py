@@ -86,7 +86,7 @@ def uses_gpu(stage: Stage, settings: Settings) -> bool:
     """
     if stage.engine(settings) in GPU_ENGINES:
         return True
-    if stage.real_engine(settings) is None:
+    if not any(network.on_gpu for network in stage.running(settings)):
         return False
     return getattr(settings, "device", "cpu") != "cpu" and gpu.device() is not None
 
@@ -113,8 +113,8 @@ def plan(configuration: Settings, hashes: Hashes) -> list[Step]:
 
 
 def _weights(stage: Stage, settings: Settings) -> dict[str, str]:
-    real = stage.real_engine(settings)
-    return {real.weights: weights.content_hash(real.weights)} if real and real.weights else {}
+    keys = [network.weights for network in stage.running(settings) if network.weights]
+    return {key: weights.content_hash(key) for key in keys}
 
 
 @dataclass(frozen=True)

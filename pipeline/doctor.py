@@ -137,18 +137,16 @@ def _extras() -> Iterator[Check]:
 
 
 def _engines() -> Iterator[Check]:
-    """The real engine of every stage that has one, as the default settings want it."""
+    """The real engines of every stage that has some, as the default settings want them."""
     for stage in stages.STAGES:
-        if stage.real is None:
-            continue
-        settings = stage.settings()
-        real = stage.real(settings)
-        assert real is not None  # the default settings name no file that would take its place
-        if lacking := lack(real):
-            detail = f"{lacking.problem}, {stage.engine(settings)} takes its place"
-            yield Check(f"{stage.name}: {real.name}", "absent", detail, lacking.mend)
-        else:
-            yield Check(f"{stage.name}: {real.name}", "ok", "packages and weights are here")
+        networks = stage.networks(stage.settings()) if stage.real else []  # frames has no default settings
+        for network in networks:
+            name = f"{stage.name}: {network.name}"
+            if lacking := lack(network):
+                detail = f"{lacking.problem}, {network.embedded} takes its place"
+                yield Check(name, "absent", detail, lacking.mend)
+            else:
+                yield Check(name, "ok", "packages and weights are here")
 
 
 def _disk(folder: Path) -> Check:

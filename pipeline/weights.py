@@ -90,10 +90,10 @@ def wanted(configuration: Settings, names: Collection[str]) -> list[str]:
     keys = []
     for stage in (stage for stage in stages.STAGES if stage.name in names):
         settings = getattr(configuration, stage.name)
-        real = stage.real(settings) if stage.real else None
-        asked = getattr(settings, "engine", "")
-        if real is not None and real.weights is not None and asked in ("auto", real.name):
-            keys += [] if weights.find(real.weights) else [real.weights]
+        for network in stage.networks(settings):
+            asked = getattr(settings, network.setting)
+            if network.weights is not None and asked in ("auto", network.name):
+                keys += [] if weights.find(network.weights) else [network.weights]
     return list(dict.fromkeys(keys))
 
 

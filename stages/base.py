@@ -46,7 +46,7 @@ class Work:
         output: an empty folder, private to this call until the stage returns; published by the caller.
         scratch: a folder for checkpoints that survives a killed process; emptied once the stage is published.
         settings: this stage's settings; the fingerprint covers exactly these.
-        engine: the engine that `Stage.engine` chose.
+        engine: what `Stage.engine` chose.
         progress: to be called now and then.
     """
 
@@ -68,11 +68,13 @@ class Stage:
         needs: stages whose folders it reads.
         settings: the schema of its section of the configuration.
         run: does the work; returns the facts worth showing (JSON-able), kept in the manifest as `summary`.
-        engine: from its settings to the name of the engine that will run ("auto" resolved).
+        engine: from its settings to the name of the engine that will run ("auto" resolved); where a second
+            network works beside it, both names with a plus between them.
         title: what a person reads while it runs.
         real: from its settings to the engine that runs a network with weights to be downloaded, where the
             stage has one; it gives None where the user's own file takes every engine's place. The weights'
             hash is part of the fingerprint.
+        second: another such network, which may work beside whichever engine.
     """
 
     name: str
@@ -83,8 +85,18 @@ class Stage:
     engine: Callable[[Any], str]
     title: str
     real: Callable[[Any], RealEngine | None] | None = None
+    second: RealEngine | None = None
 
-    def real_engine(self, settings: Settings) -> RealEngine | None:
-        """The real engine, if it is the one that will run."""
+    def networks(self, settings: Settings) -> list[RealEngine]:
+        """The networks with weights to be downloaded that have a place in the stage with these settings."""
         real = self.real(settings) if self.real else None
-        return real if real is not None and self.engine(settings) == real.name else None
+        return [network for network in (real, self.second) if network is not None]
+
+    def running(self, settings: Settings) -> list[RealEngine]:
+        """Those of them that will run.
+
+        Raises:
+            InputError: one is asked for and cannot run.
+        """
+        names = self.engine(settings).split("+")
+        return [network for network in self.networks(settings) if network.name in names]

@@ -12,17 +12,23 @@ SYNC = "make sync"  # installs every package of the lock file
 
 @dataclass(frozen=True)
 class RealEngine:
-    """The engine of a stage that runs a network which this project does not bring with it.
+    """What of a stage runs a network that this project does not bring with it: its engine, or a part of that.
 
     Attributes:
         name: in the stage's table of engines and in its settings.
         packages: the modules that it imports beyond those of every run.
         weights: their key in `models.weights.TABLE`; None where the settings name a file of the user's own.
+        embedded: the name of what takes its place.
+        setting: which of the stage's settings asks for it by name, or says "auto".
+        on_gpu: whether it runs on the GPU where there is one.
     """
 
     name: str
     packages: tuple[str, ...]
     weights: str | None
+    embedded: str
+    setting: str = "engine"
+    on_gpu: bool = True
 
 
 def lack(engine: RealEngine) -> Lack | None:
@@ -38,7 +44,7 @@ def lack(engine: RealEngine) -> Lack | None:
     return None
 
 
-def choose_engine(asked: str, real: RealEngine | None, embedded: str, device: str = "auto") -> str:
+def choose_engine(asked: str, real: RealEngine | None, device: str = "auto") -> str:
     """The engine's name: "file" for what the user brings, else the one asked for.
 
     "auto" stands for the real one where it can run, else for the embedded one.
@@ -46,7 +52,6 @@ def choose_engine(asked: str, real: RealEngine | None, embedded: str, device: st
     Args:
         asked: "auto" or an engine's name.
         real: the stage's network, as the settings want it; None where there is a file of the user's own.
-        embedded: the name of what takes its place.
         device: what the network is to run on: "auto", "cpu" or "cuda".
 
     Raises:
@@ -58,11 +63,12 @@ def choose_engine(asked: str, real: RealEngine | None, embedded: str, device: st
         return asked
     lacking = lack(real)
     if lacking is not None and asked == "auto":
-        return embedded
+        return real.embedded
     if lacking is not None:
         raise InputError(
             f"The engine {real.name} cannot run: {lacking.problem}.",
-            f"Mend it with: {lacking.mend}; or leave the engine at auto, which then takes {embedded}.",
+            f"Mend it with: {lacking.mend}; or leave {real.setting} at auto, which then takes "
+            f"{real.embedded}.",
         )
     if device == "cuda" and gpu.device() is None:
         raise InputError(

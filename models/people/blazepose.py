@@ -1,8 +1,9 @@
 """BlazePose: people in a picture, and one person's landmarks and silhouette.
 
-Both networks ship inside mediapipe's wheel; nothing is downloaded. Its ready-made solution follows one
-person only, so its two halves are run apart: the detector on the whole picture and on tiles of it, the
-landmark network on an upright crop of one person.
+Both networks ship inside mediapipe's wheel; nothing is downloaded. A larger landmark network, "heavy", takes
+the place of the wheel's "full" where it is given. mediapipe's ready-made solution follows one person only, so
+its two halves are run apart: the detector on the whole picture and on tiles of it, the landmark network on an
+upright crop of one person.
 V. Bazarevsky et al., "BlazePose: On-device Real-time Body Pose tracking", 2020.
 """
 
@@ -12,13 +13,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models import weights
+from models.errors import InputError
 from models.people.tracking import Array, Circle, Detection, Track, Tracker, distinct
+from models.weights.cache import measured
 
 Image = NDArray[np.uint8]
 
@@ -60,6 +65,8 @@ node {
   output_stream: "SEGMENTATION_MASK:mask"
 }
 """
+# The node in PoseLandmarkByRoiCpu that has the network's path for a model_complexity of 1, by default "full".
+_LOADER = "poselandmarkbyroicpu__poselandmarkmodelloader__switchcontainer__ConstantSidePacketCalculator_2"
 
 
 @dataclass(frozen=True)
@@ -94,20 +101,48 @@ def _quiet_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
+def _published(network: Path) -> str:
+    """The absolute path of a heavy landmark network that is what it should be.
+
+    mediapipe does not check what it loads, and a damaged network ends the whole process.
+
+    Raises:
+        InputError: it is not the published network, or cannot be read.
+    """
+    row = weights.TABLE["blazepose_heavy"]
+    again = f"{weights.how_to_get(row.key)} --force"
+    try:
+        sha256 = measured(network).sha256
+    except OSError as error:
+        raise InputError(f"{network} cannot be read: {error.strerror}.", again) from error
+    if sha256 != row.remotes[0].sha256:
+        raise InputError(f"{network} is not the published {row.model}, or damaged or cut off.", again)
+    return str(network.absolute())
+
+
 class BlazePose:
     """The two networks, loaded once. Not for several threads at a time.
 
     Args:
+        network: the heavy landmark network; None for the full one of mediapipe's wheel.
         min_score: detections below this are dropped.
+
+    Raises:
+        InputError: the network is not the published one.
     """
 
-    def __init__(self, min_score: float = 0.5) -> None:
+    def __init__(self, network: Path | None = None, min_score: float = 0.5) -> None:
+        path = _published(network) if network else None
         with _quiet_stderr():
             # Importing mediapipe takes a second, and both it and the first pictures write log lines.
+            from mediapipe.calculators.core import constant_side_packet_calculator_pb2
             from mediapipe.framework.formats import rect_pb2
             from mediapipe.python.solution_base import SolutionBase
             from mediapipe.python.solutions import pose  # noqa: F401  registers the calculators
 
+            Constant = (
+                constant_side_packet_calculator_pb2.ConstantSidePacketCalculatorOptions.ConstantSidePacket
+            )
             threshold = "posedetectioncpu__TensorsToDetectionsCalculator.min_score_thresh"
             self._detector = SolutionBase(
                 graph_config=_DETECTOR_GRAPH,
@@ -116,6 +151,7 @@ class BlazePose:
             )
             self._landmarker = SolutionBase(
                 graph_config=_LANDMARK_GRAPH,
+                calculator_params={f"{_LOADER}.packet": [Constant(string_value=path)]} if path else None,
                 side_inputs={"model_complexity": 1, "enable_segmentation": True},
                 outputs=["landmarks", "circle", "world", "mask"],
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +113,12 @@ class SubjectRecorder:
 
 
 def look_at(
-    images: Iterable[Image], length: int, fps: float, subject: Track, others: Sequence[Track]
+    images: Iterable[Image],
+    length: int,
+    fps: float,
+    subject: Track,
+    others: Sequence[Track],
+    network: Path | None = None,
 ) -> Iterator[Look]:
     """Looks at the subject in every frame, several times: the picture turned and mirrored.
 
@@ -122,10 +128,14 @@ def look_at(
         fps: of the frames.
         subject: whom to look at.
         others: who else is there; what lies nearer to one of them is not taken for the subject.
+        network: BlazePose's heavy landmark network; None for the one that mediapipe brings.
+
+    Raises:
+        InputError: the network is not the published one.
     """
     circles = _smoothed(subject.circles(length, fps))
     elsewhere = [track.circles(length, fps) for track in others]
-    with BlazePose() as engine:
+    with BlazePose(network) as engine:
         for frame, (image, circle) in enumerate(zip(images, circles, strict=True)):
             if circle is None:
                 yield Look((None,) * PASSES)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 _YOLO = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything"
 _HUB = "https://huggingface.co/depth-anything"
+_MEDIAPIPE = "https://storage.googleapis.com/mediapipe-assets"
 _HMR2_FOLDER = "logs/train/multiruns/hmr2/0"
 
 
@@ -120,6 +121,21 @@ _ROWS = (
     _yolo("n", 5_613_764, "0ebbc80d4a7680d14987a577cd21342b65ecfd94632bd9a8da63ae6417644ee1"),
     _yolo("s", 19_313_732, "85a76fe86dd8afe384648546b56a7a78580c7cb7b404fc595f97969322d502d5"),
     _yolo("m", 40_684_120, "d5ffc1a674953a08e11a8d21e022781b1b23a19b730afc309290bd9fb5305b95"),
+    Weights(
+        key="blazepose_heavy",
+        model="BlazePose heavy",
+        purpose="detect: the subject's landmarks and silhouette",
+        licence="Apache-2.0",
+        page="https://github.com/google-ai-edge/mediapipe/blob/master/docs/solutions/models.md",
+        files=("pose_landmark_heavy.tflite",),
+        remotes=(
+            Remote(
+                f"{_MEDIAPIPE}/pose_landmark_heavy.tflite",
+                27_709_200,
+                "59e42d71bcd44cbdbabc419f0ff76686595fd265419566bd4009ef703ea8e1fe",
+            ),
+        ),
+    ),
     Weights(
         key="hmr2",
         model="HMR 2.0",

@@ -83,12 +83,12 @@ def network(settings: DepthSettings) -> RealEngine | None:
     if settings.file is not None:
         return None
     weights = f"depth_anything_v2_{settings.model}" if settings.weights is None else None
-    return RealEngine("depth_anything", ("transformers", "torchvision"), weights)
+    return RealEngine("depth_anything", ("transformers", "torchvision"), weights, "none")
 
 
 def choose_engine(settings: DepthSettings) -> str:
     """The engine's name: "file" where the user gives maps, else that asked for, else the best."""
-    return engines.choose_engine(settings.engine, network(settings), "none", settings.device)
+    return engines.choose_engine(settings.engine, network(settings), settings.device)
 
 
 STAGE = Stage(

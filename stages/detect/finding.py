@@ -14,7 +14,7 @@ from models.people import Track
 from models.people.orientation import oriented
 from models.people.subject import SubjectRecorder, look_at
 from stages.base import Work
-from stages.detect import DetectSettings
+from stages.detect import HEAVY, DetectSettings
 from stages.disk import full_disk_told
 from stages.frames import Frames
 from stages.images import numbered, write_image
@@ -58,14 +58,16 @@ def find_subject(work: Work) -> dict[str, Any]:
     """
     frames = Frames.load(work.inputs["frames"])
     notices: list[str] = []
-    total = (2 if work.engine == "blazepose" else 3) * len(frames)
+    finder, _, heavy = work.engine.partition("+")
+    network = weights.require("blazepose_heavy") if heavy else None
+    total = (2 if finder == "blazepose" else 3) * len(frames)
 
     def watched(note: str, done: int) -> Iterable[Image]:
         for index, image in enumerate(frames.images()):
             work.progress(done + index, total, note)
             yield image
 
-    tracks = ENGINES[work.engine](work, watched("finding people", 0), frames.fps, notices.append)
+    tracks = ENGINES[finder](work, watched("finding people", 0), frames.fps, notices.append)
     candidates = [_candidate(number, track, frames) for number, track in enumerate(tracks, 1)]
     chosen = _choose(candidates, work.settings.person, frames)
     track = tracks[chosen - 1]
@@ -80,7 +82,7 @@ def find_subject(work: Work) -> dict[str, Any]:
         folder.mkdir()
         recorder = SubjectRecorder(frames.width, frames.height)
         images = watched("looking at the subject", total - len(frames))
-        for index, look in enumerate(look_at(images, len(frames), frames.fps, track, others)):
+        for index, look in enumerate(look_at(images, len(frames), frames.fps, track, others, network)):
             probability = look.probability(frames.height, frames.width)
             write_image(numbered(folder, index), np.round(255 * probability).astype(np.uint8))
             recorder.add(look)
@@ -94,7 +96,8 @@ def find_subject(work: Work) -> dict[str, Any]:
         (work.output / "tracks.json").write_text(json.dumps(report, indent=2) + "\n")
     valid = int(subject.valid.sum())
     warnings = [*notices, *_warnings(candidates, chosen, valid, len(frames))]
-    return {**report, "frames": len(frames), "valid": valid, "warnings": warnings}
+    looker = heavy or HEAVY.embedded
+    return {**report, "landmarks": looker, "frames": len(frames), "valid": valid, "warnings": warnings}
 
 
 def _save_people(path: Path, tracks: Sequence[Track], length: int, fps: float) -> None:

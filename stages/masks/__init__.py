@@ -43,12 +43,12 @@ def network(settings: MasksSettings) -> RealEngine | None:
     if settings.file is not None:
         return None
     weights = f"sam_{settings.model}" if settings.weights is None else None
-    return RealEngine("sam", ("segment_anything", "torchvision"), weights)
+    return RealEngine("sam", ("segment_anything", "torchvision"), weights, "blazepose")
 
 
 def choose_engine(settings: MasksSettings) -> str:
     """The engine's name: "file" where the user gives masks, else that asked for, else the best."""
-    return engines.choose_engine(settings.engine, network(settings), "blazepose", settings.device)
+    return engines.choose_engine(settings.engine, network(settings), settings.device)
 
 
 STAGE = Stage(

@@ -27,12 +27,12 @@ class PosesSettings(Settings):
 
 def network(settings: PosesSettings) -> RealEngine | None:
     """HMR 2.0, unless the user brings the motion."""
-    return None if settings.file is not None else RealEngine("hmr2", (), "hmr2")
+    return None if settings.file is not None else RealEngine("hmr2", (), "hmr2", "blazepose")
 
 
 def choose_engine(settings: PosesSettings) -> str:
     """The engine that will run; "file" where the user brings the motion."""
-    return engines.choose_engine(settings.engine, network(settings), "blazepose", settings.device)
+    return engines.choose_engine(settings.engine, network(settings), settings.device)
 
 
 def run(work: Work) -> dict[str, Any]:

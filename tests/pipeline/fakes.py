@@ -145,11 +145,11 @@ def engine(settings: Any) -> str:
 
 
 def network(settings: MasksSettings) -> RealEngine | None:
-    return None if settings.file else RealEngine("net", ("json",), "sam_vit_b")
+    return None if settings.file else RealEngine("net", ("json",), "sam_vit_b", "embedded")
 
 
 def masks_engine(settings: MasksSettings) -> str:
-    return choose_engine(settings.engine, network(settings), "embedded", settings.device)
+    return choose_engine(settings.engine, network(settings), settings.device)
 
 
 def rendering_engine(settings: OptimizeSettings) -> str:

@@ -101,3 +101,12 @@ def test_real_engines_with_what_they_lack(
     assert "embedded takes its place" in check.detail
     install("sam_vit_b")
     assert named("masks: net").state == "ok"
+
+
+def test_the_landmark_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path))
+    check = named("detect: heavy")
+    assert (check.state, check.mend) == ("absent", "hsplat-pipeline weights fetch blazepose_heavy")
+    assert "BlazePose heavy are not here, full takes its place" in check.detail
+    install("blazepose_heavy")
+    assert named("detect: heavy").state == "ok"

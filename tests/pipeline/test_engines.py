@@ -86,6 +86,29 @@ def test_a_network_takes_the_gpu_where_there_is_one(
     assert not masks(tmp_path).uses_gpu
 
 
+def test_the_landmark_network_belongs_to_the_fingerprint(tmp_path: Path, video: Path) -> None:
+    def steps(*assignments: str) -> dict[str, chain.Step]:
+        planned = plan(config.load(video, "default", None, assignments), Hashes(tmp_path / "hashes.json"))
+        return {step.stage.name: step for step in planned}
+
+    def outdated(before: dict[str, chain.Step], after: dict[str, chain.Step]) -> set[str]:
+        return {name for name in before if before[name].fingerprint != after[name].fingerprint}
+
+    without, full = steps(), steps("detect.landmarks=full")
+    assert (without["detect"].engine, without["detect"].weights) == ("blazepose", {})
+    install("blazepose_heavy")
+    with_it = steps()
+    assert (with_it["detect"].engine, list(with_it["detect"].weights)) == (
+        "blazepose+heavy",
+        ["blazepose_heavy"],
+    )
+    assert outdated(without, with_it) == set(chain.downstream("detect"))
+    assert not with_it["detect"].uses_gpu
+    assert not outdated(full, steps("detect.landmarks=full"))
+    install("blazepose_heavy", b"another")
+    assert outdated(with_it, steps()) == set(chain.downstream("detect"))
+
+
 def test_the_gpus_memory_is_recorded_and_given_back(
     call: Call,
     video: Path,

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from models import weights
 from models.weights import TABLE
-from pipeline import transfers
+from pipeline import config, transfers
+from pipeline import weights as weights_command
 from pipeline.lock import Lock
 from pipeline.transfers import transfer
 from tests.made_up_weights import install
@@ -130,6 +131,17 @@ def test_a_run_fetches_nothing_for_engines_that_are_not_wanted(
     for option in ("masks.engine=embedded", f"masks.file={own}"):
         assert call("run", video, "--until", "masks", "--fetch-weights", "--set", option) == 0
     assert site.asked == []
+
+
+def test_both_networks_of_a_stage_are_wanted(video: Path) -> None:
+    def wanted(*assignments: str, preset: str = "default") -> list[str]:
+        return weights_command.wanted(config.load(video, preset, None, assignments), ["detect"])
+
+    assert wanted() == ["yolo11n", "blazepose_heavy"]
+    assert wanted("detect.engine=blazepose") == ["blazepose_heavy"]
+    assert wanted("detect.landmarks=full") == wanted(preset="fast") == ["yolo11n"]
+    install("blazepose_heavy")
+    assert wanted() == ["yolo11n"]
 
 
 @pytest.mark.parametrize(

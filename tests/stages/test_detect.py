@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from models.errors import InputError
 from models.people import Landmarks
 from models.people.subject import PASSES
-from stages.detect import STAGE, DetectSettings
+from stages.detect import HEAVY, STAGE, DetectSettings
 from stages.images import read_coverage
-from tests.made_up_weights import install
+from tests.made_up_weights import install, install_full_as_heavy
 from tests.stages.conftest import CallStage, FramesFolder
 
 CLIP = Path(__file__).parents[2] / "examples" / "clip.mp4"
@@ -114,7 +114,7 @@ def test_an_empty_room_is_refused(
         call_stage(STAGE, DetectSettings(), frames=frames_folder(empty))
 
 
-@pytest.mark.parametrize("wrong", [{"person": 0}, {"engine": "hog"}, {"persons": 1}])
+@pytest.mark.parametrize("wrong", [{"person": 0}, {"engine": "hog"}, {"persons": 1}, {"landmarks": "lite"}])
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         DetectSettings(**wrong)
@@ -212,3 +212,54 @@ def test_a_network_of_ones_own_goes_before_the_downloaded(tmp_path: Path) -> Non
     assert STAGE.engine(own) == "yolo"
     with pytest.raises(InputError, match="weights fetch yolo11m"):
         STAGE.engine(DetectSettings(engine="yolo", model="yolo11m"))
+
+
+def test_the_heavy_network_looks_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path))
+    heavy = DetectSettings(landmarks="heavy")
+    assert STAGE.engine(DetectSettings()) == "blazepose"
+    assert STAGE.running(DetectSettings()) == []
+    with pytest.raises(InputError, match="BlazePose heavy are not here") as refused:
+        STAGE.engine(heavy)
+    assert "weights fetch blazepose_heavy; or leave landmarks at auto" in refused.value.next_step
+    install("blazepose_heavy")
+    assert STAGE.engine(DetectSettings()) == STAGE.engine(heavy) == "blazepose+heavy"
+    assert STAGE.running(heavy) == [HEAVY]
+    assert STAGE.engine(DetectSettings(landmarks="full")) == "blazepose"
+    own = DetectSettings(weights=tmp_path / "mine.pt", landmarks="heavy")
+    monkeypatch.setattr("stages.engines.util.find_spec", lambda package: package)  # ultralytics is installed
+    assert STAGE.engine(own) == "yolo+heavy"
+    assert [network.weights for network in STAGE.running(own)] == [None, "blazepose_heavy"]
+
+
+def test_what_another_network_sees_is_written(
+    man: list[np.ndarray],
+    frames_folder: FramesFolder,
+    call_stage: CallStage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = frames_folder(man)
+    full, twin = call_stage(STAGE, DetectSettings(), frames=frames)
+    twin = twin.rename(tmp_path / "twin")
+    (tmp_path / "detect.scratch").rmdir()
+    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path / "weights"))
+    install_full_as_heavy(monkeypatch)
+    heavy, folder = call_stage(STAGE, DetectSettings(), frames=frames)
+    assert (full["landmarks"], heavy["landmarks"]) == ("full", "heavy")
+    ours, theirs = Landmarks.load(folder / "landmarks.npz"), Landmarks.load(twin / "landmarks.npz")
+    np.testing.assert_array_equal(ours.image, theirs.image)
+    np.testing.assert_array_equal(ours.world, theirs.world)
+
+
+def test_a_damaged_network_ends_in_one_message(
+    man: list[np.ndarray],
+    frames_folder: FramesFolder,
+    call_stage: CallStage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path / "weights"))
+    install("blazepose_heavy", b"TFL3" * 100)
+    with pytest.raises(InputError, match=r"pose_landmark_heavy\.tflite is not the published"):
+        call_stage(STAGE, DetectSettings(), frames=frames_folder(man))

@@ -6,12 +6,16 @@ import av
 import numpy as np
 import pytest
 
+from models import weights
+from models.errors import InputError
 from models.people import Circle, Detection, Track
 from models.people.blazepose import MIRRORED, TORSO, BlazePose, find_people
 from models.people.subject import PASSES, SubjectRecorder, look_at
+from tests.made_up_weights import install_full_as_heavy
 
 CLIP = Path(__file__).parents[3] / "examples" / "clip.mp4"
 FPS = 15.0
+HEAVY = weights.find("blazepose_heavy")  # of this machine; in the tests it has no weights
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,58 @@ def test_a_turned_picture_turns_the_answer(engine: BlazePose, pictures: list[np.
     np.testing.assert_allclose(lying.image[:, 1], picture.shape[1] - plain.image[:, 0], atol=0.5)
     np.testing.assert_allclose(lying.world[:, 0], plain.world[:, 1], atol=0.03)
     np.testing.assert_allclose(lying.world[:, 1], -plain.world[:, 0], atol=0.03)
+
+
+def same(engine: BlazePose, other: BlazePose, picture: np.ndarray) -> bool:
+    """Whether the two see a person in the same way, bit for bit."""
+    circle = engine.detect(picture)[0].circle
+    a, b = engine.observe(picture, circle), other.observe(picture, circle)
+    assert a and b
+    return all(
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("image", "world", "probability")
+    )
+
+
+def test_a_network_from_elsewhere_is_the_one_that_looks(
+    engine: BlazePose, pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path / "my weights, größere"))
+    network = install_full_as_heavy(monkeypatch)
+    with BlazePose(network) as other:
+        network.rename(tmp_path / "elsewhere")  # it was loaded, and is not in the wheel
+        assert same(engine, other, pictures[0])
+
+
+@pytest.mark.skipif(HEAVY is None, reason="BlazePose's heavy network is not on this machine")
+def test_both_networks_in_one_process(engine: BlazePose, pictures: list[np.ndarray]) -> None:
+    circle = engine.detect(pictures[0])[0].circle
+    with BlazePose(HEAVY) as heavy, BlazePose() as full:
+        assert same(engine, full, pictures[0])
+        assert not same(engine, heavy, pictures[0])
+        large, small = heavy.observe(pictures[0], circle), full.observe(pictures[0], circle)
+    assert large and small
+    body = list(range(11, 33))
+    assert np.abs(large.image[body, :2] - small.image[body, :2]).mean() < 6
+    assert ((large.probability > 0.5) == (small.probability > 0.5)).mean() > 0.98
+
+
+@pytest.mark.parametrize("keep", [0, 100, 6_000_000])
+def test_a_network_that_is_cut_off_is_refused(
+    keep: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HSPLAT_WEIGHTS", str(tmp_path))
+    network = install_full_as_heavy(monkeypatch)
+    network.write_bytes(network.read_bytes()[:keep])
+    with pytest.raises(InputError, match=r"heavy\.tflite is not the published BlazePose heavy") as refused:
+        BlazePose(network)
+    assert "weights fetch blazepose_heavy --force" in refused.value.next_step
+
+
+def test_a_network_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none cannot be read: No such file"):
+        BlazePose(tmp_path / "none")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        BlazePose(tmp_path)
 
 
 def test_subject_is_followed_and_looked_at(pictures: list[np.ndarray], capfd: pytest.CaptureFixture) -> None:

@@ -1,13 +1,11 @@
 """Files that the user has: recognised by content, taken, or refused with a reason."""
 
-import hashlib
 import io
 import json
 import os
 import shutil
 import tarfile
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +14,13 @@ import torch
 
 from models import weights
 from models.errors import HsplatError, InputError, StageError
-from models.weights import TABLE, Remote, Weights, add, archive
+from models.weights import TABLE, Weights, add, archive
+from tests.made_up_weights import pin
 from tests.models.body.test_official import smpl_arrays, write_npz
 from tests.models.weights.test_fetch import quiet
 
 CHECKPOINT = TABLE["hmr2"].files[0]
+HEAVY = weights.find("blazepose_heavy")  # of this machine; the tests have a cache of their own
 
 
 def taken(source: Path, key: str | None = None, force: bool = False) -> Weights:
@@ -49,36 +49,46 @@ def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE) -> tu
     return info, content
 
 
-def publish(key: str, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = TABLE[key]
-    first = Remote(row.remotes[0].address, len(content), hashlib.sha256(content).hexdigest())
-    monkeypatch.setitem(TABLE, key, replace(row, remotes=(first, *row.remotes[1:])))
-
-
 @pytest.fixture(scope="module")
 def smpl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_npz(tmp_path_factory.mktemp("smpl") / "body.npz", smpl_arrays())
 
 
 def test_a_published_file_is_known_by_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish("sam_vit_b", b"SAM", monkeypatch)
+    pin(monkeypatch, "sam_vit_b", b"SAM")
     file = tmp_path / "renamed.bin"
     file.write_bytes(b"SAM")
     assert taken(file).key == "sam_vit_b"
     assert weights.require("sam_vit_b").read_bytes() == b"SAM"
 
 
-def test_a_file_that_is_named_like_weights_but_is_not(tmp_path: Path) -> None:
-    file = tmp_path / "sam_vit_b_01ec64.pth"
+@pytest.mark.parametrize(
+    ("name", "model", "digest", "site"),
+    [
+        ("sam_vit_b_01ec64.pth", "SAM ViT-B", "ec2df627", "dl.fbaipublicfiles.com"),
+        ("pose_landmark_heavy.tflite", "BlazePose heavy", "59e42d71", "mediapipe-assets"),
+    ],
+)
+def test_a_file_that_is_named_like_weights_but_is_not(
+    tmp_path: Path, name: str, model: str, digest: str, site: str
+) -> None:
+    file = tmp_path / name
     file.write_bytes(b"half of")
     refusal = refused(file)
-    assert "is not SAM ViT-B, or damaged or cut off" in refusal.problem
-    assert "ec2df627" in refusal.problem
-    assert "dl.fbaipublicfiles.com" in refusal.next_step
+    assert f"is not {model}, or damaged or cut off" in refusal.problem
+    assert digest in refusal.problem
+    assert site in refusal.next_step
+
+
+@pytest.mark.skipif(HEAVY is None, reason="BlazePose's heavy network is not on this machine")
+def test_the_heavy_landmark_network_is_known(tmp_path: Path) -> None:
+    assert HEAVY is not None
+    shutil.copy(HEAVY, tmp_path / "model")
+    assert taken(tmp_path / "model").key == "blazepose_heavy"
 
 
 def test_what_the_user_says_must_be_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish("sam_vit_b", b"SAM", monkeypatch)
+    pin(monkeypatch, "sam_vit_b", b"SAM")
     file = tmp_path / "sam.pth"
     file.write_bytes(b"SAM")
     assert "is SAM ViT-B (sam_vit_b), not YOLO11 n" in refused(file, "yolo11n").problem
@@ -193,7 +203,7 @@ def test_metric_depth_with_a_published_hash(tmp_path: Path, monkeypatch: pytest.
     for name in TABLE[key].files:
         (tmp_path / name).write_text(json.dumps(config))
     assert "not the published one" in refused(tmp_path).problem
-    publish(key, (tmp_path / "model.safetensors").read_bytes(), monkeypatch)
+    pin(monkeypatch, key, (tmp_path / "model.safetensors").read_bytes())
     assert taken(tmp_path).key == key
     with pytest.raises(InputError, match="only one of the files"):
         taken(tmp_path / "model.safetensors")
