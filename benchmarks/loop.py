@@ -40,7 +40,7 @@ from stages.facts import finite
 ROOT = Path(__file__).parent.parent
 CODE = ("models", "stages", "configs", "benchmarks")  # what a run's figures depend on
 RESULTS = Path(__file__).with_suffix(".jsonl")
-STARTS = ("init", "video")
+STARTS = ("init", "video", "heavy")
 
 
 @dataclass(frozen=True)
@@ -226,10 +226,10 @@ def work_off(runs: Sequence[Run], arguments: argparse.Namespace) -> None:
 
 def _in_a_process(run: Run, bench: Path, cache: Path) -> dict[str, Any]:
     workspace = None
-    if run.start == "video":
+    if run.start != "init":
         folder = bench / run.sequence
         height = sequences.person_height(folder) if "height" in run.inputs else None
-        workspace = sequences.prepare(folder, run.stress, height, cache)
+        workspace = sequences.prepare(folder, run.start, run.stress, height, cache)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(carry_out, run, bench, workspace).result()
@@ -241,7 +241,7 @@ def parsed(call: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("bench", type=Path)
     parser.add_argument("--sequence", nargs="+", metavar="NAME", help="default: all")
-    parser.add_argument("--start", nargs="+", choices=STARTS, default=STARTS)
+    parser.add_argument("--start", nargs="+", choices=STARTS, default=STARTS[:2])
     parser.add_argument("--inputs", nargs="+", choices=INPUTS, default=INPUTS)
     parser.add_argument("--variant", nargs="+", choices=VARIANTS, default=tuple(VARIANTS), metavar="NAME")
     parser.add_argument("--seed", nargs="+", type=int, default=(0, 1))

@@ -60,7 +60,11 @@ VIDEO_TARGETS = {
     "pa_mpjpe": ("PA-MPJPE, mm", (45, None, None), None),
     "acceleration_error": ("acceleration error, mm/frame^2", (20, None, None), None),
 }
-TITLES = {"init": "From init.npz", "video": "From nothing but the video"}
+TITLES = {
+    "init": "From init.npz",
+    "video": "From nothing but the video",
+    "heavy": "From the video, BlazePose's heavy network looking",
+}
 
 HEAD = """# The loop, measured
 
@@ -190,7 +194,7 @@ def _section(group: tuple[Any, ...], rows: list[Row], values: Mapping[str, Value
     if not notes:
         targets = TARGETS if start == "init" else VIDEO_TARGETS
         text += "\n### Targets, joint\n\n" + _target_table(targets, by_variant, values)
-    if start == "video" and rows:
+    if start != "init" and rows:
         seconds = _means(rows, values).get("start_seconds")
         if seconds is not None:
             text += (
@@ -347,7 +351,8 @@ def _order(row: Row) -> tuple[Any, ...]:
     run = row["run"]
     main = MAIN.index(run["variant"]) if run["variant"] in MAIN else len(MAIN)
     inputs = INPUTS.index(run["inputs"])
-    return *_group(row), inputs, main, run["variant"], run["seed"], run["sequence"]
+    start = list(TITLES).index(run["start"])
+    return start, *_group(row), inputs, main, run["variant"], run["seed"], run["sequence"]
 
 
 def _count(rows: Sequence[Row]) -> str:

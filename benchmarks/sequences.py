@@ -106,11 +106,11 @@ def load(
 
     Args:
         folder: of the sequence.
-        start: "init", the noisy initial poses with the true masks and camera; or "video", what the embedded
-            engines make of nothing but the video.
+        start: "init", the noisy initial poses with the true masks and camera; "video", what the embedded
+            engines make of nothing but the video; or "heavy", the same with BlazePose's heavy network.
         depth: with the relative depth maps.
         stress: how to make it harder.
-        workspace: for "video", as `prepare` left it.
+        workspace: as `prepare` left it; not for "init".
     """
     truth = Truth.load(folder / "gt.npz")
     rows = np.arange(0, len(truth), FAST if stress.fast else 1)
@@ -175,16 +175,18 @@ def _found(workspace: Path) -> tuple[Evidence, NDArray[np.int64], float]:
     return gather(work, motion), motion.frame, sum(manifest["seconds"] for manifest in manifests)
 
 
-def prepare(folder: Path, stress: Stress, height: float | None, cache: Path) -> Path:
-    """Runs the embedded engines on a sequence's video, once; gives the workspace.
+def prepare(folder: Path, start: str, stress: Stress, height: float | None, cache: Path) -> Path:
+    """Runs the engines on a sequence's video, once; gives the workspace.
 
     Args:
         folder: of the sequence.
+        start: "video" or "heavy", see `load`; the latter's weights must be here.
         height: given with --height, or None.
         cache: where the workspaces are; another process may be at work there.
     """
     label = "-".join([folder.name, *str(stress).split(), *(["height"] if height else [])])
-    video, workspace = cache / f"{label}.mp4", cache / f"{label}.hsplat"
+    landmarks = "heavy" if start == "heavy" else "full"
+    video, workspace = cache / f"{label}.mp4", cache / f"{label}-{landmarks}.hsplat"
     with held(cache / f"{label}.lock"):
         if str(stress):
             if not video.exists():
@@ -194,7 +196,8 @@ def prepare(folder: Path, stress: Stress, height: float | None, cache: Path) -> 
         else:
             video = folder / "video.mp4"
         call = [sys.executable, "-m", "pipeline", "run", video, "--workspace", workspace, "--until", "depth"]
-        options = ["--height", str(height)] if height else []
+        options = ["--set", f"detect.landmarks={landmarks}"]
+        options += ["--height", str(height)] if height else []
         subprocess.run(
             [*map(str, call), *options], check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
