@@ -49,7 +49,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="poses",
-    version=3,
+    version=4,
     needs=("frames", "detect"),
     settings=PosesSettings,
     run=run,
