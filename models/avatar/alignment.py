@@ -210,7 +210,7 @@ def align(
         width = 1 + (FIRST_WIDTH - 1) * max(0.0, 1 - step / (WIDE_SHARE * settings.alignment_steps))
         loss = w.box * boxes.loss(body, trajectory.betas, step % REFRESH == 0, width)
         loss = loss + plausibility(_of_constant_size(body), fps, w.smoothness, w.rotation_prior)
-        loss = loss + w.shape_prior * trajectory.betas.square().sum()
+        loss = loss + w.shape_prior * trajectory.shape_misfit()
         if settings.height:
             loss = loss + w.height * height_error(trajectory.body, trajectory.betas, settings.height)
         if landmarks is not None:

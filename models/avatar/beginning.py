@@ -34,7 +34,7 @@ def begin(task: Task, tell: Callable[[int], None]) -> State:
     """
     state = State.fresh(task)
     start = _sided(task, state, *_screened(task, state))
-    if not torch.equal(initial.believable_shape(task.betas), task.betas):
+    if not torch.equal(task.likely_betas, task.betas):
         largest = float(task.betas.abs().max())
         state.warnings.append(
             f"The initial motion has a body shape that nobody has (a coefficient of {largest:.0f}, where "
@@ -94,8 +94,7 @@ def _sided(task: Task, state: State, poses: Tensor, trans: Tensor) -> tuple[Tens
     poses, trans = poses.to(task.device), trans.to(task.device)
     if not task.settings.put_right:
         return poses, trans
-    shape = initial.believable_shape(task.betas)
-    poses, state.put_right = put_right(poses, trans, shape, task.body)
+    poses, state.put_right = put_right(poses, trans, task.likely_betas, task.body)
     if state.put_right:
         state.warnings.append(told(state.put_right))
     return poses, trans

@@ -251,7 +251,7 @@ class Phase:
         """What holds size and distance, which one camera cannot tell apart."""
         scene, w = self.scene, self.scene.settings.weights
         trajectory = scene.trajectory
-        total = w.shape_prior * trajectory.betas.square().sum()
+        total = w.shape_prior * trajectory.shape_misfit()
         if scene.log_heights_away is not None:
             apart = log_heights_away(trajectory) - scene.log_heights_away
             total = total + w.distance_anchor * apart.square()

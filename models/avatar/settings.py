@@ -25,7 +25,9 @@ class Weights(_Section):
         default=0.003, description="turn of each joint away from its start, robust"
     )
     ground: Weight = Field(default=0.005, description="standing on a plane and in balance, robust")
-    shape_prior: Weight = Field(default=0.001, description="squared shape coefficients")
+    shape_prior: Weight = Field(
+        default=0.001, description="shape coefficients away from the start's, squared"
+    )
     height: Weight = Field(default=1.0, description="the person's height, where it is known")
     rendered_smoothness: Weight = Field(
         default=1.5, description="factor on smoothness in the rendering phases"

@@ -32,7 +32,7 @@ class Task:
         boxes: (T,4) of the masks in pixels, NaN where there is none.
         usable: the frames with one.
         person_size: median longer side of the boxes, pixels.
-        betas: (10,) the initial shape, on the device.
+        betas: (10,) the initial shape, on the device; likely_betas: the same, or the mean if nobody has it.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Task:
                 "Film from nearer, or keep larger pictures (frames.max_side).",
             )
         self.betas = torch.from_numpy(evidence.betas.astype(np.float32)).to(device)
+        self.likely_betas = initial.believable_shape(self.betas)
         self._scales = scales_of(settings, evidence.fps)
         self._cut: dict[tuple[int, tuple[int, ...]], Crops] = {}
 
@@ -78,13 +79,17 @@ class Task:
         return self._cut[key]
 
     def trajectory(self, poses: Tensor, trans: Tensor, betas: Tensor) -> Trajectory:
-        """The motion under optimisation, from the start's poses, trans and shape."""
-        return Trajectory(poses, trans, betas, self.body, self._scales)
+        """The motion under optimisation, from the start's poses, trans and shape.
+
+        The shape prior draws to the initial motion's shape, not to the mean: who estimated that saw the
+        person's proportions, and they tell tall from small.
+        """
+        return Trajectory(poses, trans, betas, self.body, self._scales, self.likely_betas)
 
     def sized(self, poses: Tensor, trans: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A start with the shape that the optimisation begins with, the pelvis where it was; if the height
         is given, for a body of that height, and as much farther as it is taller."""
-        shape, factor = initial.believable_shape(self.betas), 1.0
+        shape, factor = self.likely_betas, 1.0
         if self.settings.height:
             shape, factor = with_height(self.body, shape, self.settings.height)
         before, after = (self.body.shaped_joints(b)[0] for b in (self.betas, shape))

@@ -69,18 +69,26 @@ class Trajectory(nn.Module):
     leaves it alone.
 
     Attributes:
+        likely_betas: (10,) the shape that the prior draws to.
         kernel: (T,K*T), all S_k beside each other. updates: (K*T,75), the u_k below each other.
         paces: (K*T,75) factors on the rates that `updates` move with; memory: (K*T,1), see `Scale`.
     """
 
     def __init__(
-        self, poses: Tensor, trans: Tensor, betas: Tensor, body: BodyModel, scales: Sequence[Scale]
+        self,
+        poses: Tensor,
+        trans: Tensor,
+        betas: Tensor,
+        body: BodyModel,
+        scales: Sequence[Scale],
+        likely_betas: Tensor | None = None,
     ) -> None:
         """
         Args:
             poses: (T,72) axis-angle, trans: (T,3) metres, betas: (10,): the start, camera space.
             body: supplies the skeleton for a shape.
             scales: K >= 1, the narrowest first.
+            likely_betas: (10,) the shape that the prior draws to; None for the mean shape.
         """
         super().__init__()
         count = len(poses)
@@ -96,10 +104,13 @@ class Trajectory(nn.Module):
             paces[0, 74] = 0
         memory = torch.tensor([scale.memory for scale in scales])[:, None]
         kernel = torch.cat([temporal_kernel(count, scale.frames) for scale in scales], dim=1)
+        self.likely_betas: Tensor
         self.start: Tensor
         self.kernel: Tensor
         self.paces: Tensor
         self.memory: Tensor
+        likely = torch.zeros_like(betas) if likely_betas is None else likely_betas.to(betas)
+        self.register_buffer("likely_betas", likely.clone(), persistent=False)  # the start knows it
         self.register_buffer("start", axis_angle_to_matrix(poses.reshape(count, 24, 3)))
         self.register_buffer("kernel", kernel.to(poses))
         self.register_buffer("paces", paces.repeat_interleave(count, 0).to(poses))
@@ -132,6 +143,10 @@ class Trajectory(nn.Module):
             turns,
             distance[..., 0],
         )
+
+    def shape_misfit(self) -> Tensor:
+        """Squared distance of the shape coefficients from the likely ones."""
+        return (self.betas - self.likely_betas).square().sum()
 
     def mean_log_distance(self) -> Tensor:
         """The mean over all frames of the logarithm of the pelvis' z."""

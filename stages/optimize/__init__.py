@@ -62,7 +62,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="optimize",
-    version=14,
+    version=15,
     needs=("frames", "detect", "poses", "masks", "depth"),
     settings=OptimizeSettings,
     run=run,

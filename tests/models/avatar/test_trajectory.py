@@ -25,6 +25,14 @@ def test_starts_where_it_was_told_to(body: BodyModel) -> None:
     )
 
 
+def test_the_likely_shape_is_the_mean_or_what_it_is_told(body: BodyModel) -> None:
+    poses, trans = true_motion(9)
+    mean = Trajectory(poses, trans, 0.3 * torch.ones(10), body, [NARROW])
+    torch.testing.assert_close(mean.shape_misfit(), torch.tensor(0.9))
+    told = Trajectory(poses, trans, 0.3 * torch.ones(10), body, [NARROW], 0.5 * torch.ones(10))
+    torch.testing.assert_close(told.shape_misfit(), torch.tensor(0.4))
+
+
 def test_kernel_rows_sum_to_one_and_reach_three_sigma() -> None:
     kernel = temporal_kernel(20, 1.2)
     torch.testing.assert_close(kernel.sum(1), torch.ones(20))
