@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from models.avatar import Evidence, OptimiserSettings, Result, optimise
+from models.avatar.task import Task
 from models.body import BodyModel
 from models.errors import StageError
 from tests.models.avatar.scenes import filmed, true_motion
@@ -166,3 +167,13 @@ def test_a_given_height_does_not_make_the_start_look_wrong(clip: Evidence, body:
         for height in (None, 1.98)
     ]
     assert overlaps[1] > overlaps[0] - 0.05
+
+
+def test_the_likely_shape_is_the_starts_unless_nobody_has_it(clip: Evidence, body: BodyModel) -> None:
+    usual = replace(clip, betas=np.linspace(-1, 1, 10, dtype=np.float32))
+    for evidence, likely in ((usual, usual.betas), (_absurd_shape(clip), np.zeros(10, np.float32))):
+        task = Task(evidence, body, QUICK, torch.device("cpu"))
+        start = torch.from_numpy(evidence.poses), torch.from_numpy(evidence.trans)
+        trajectory = task.trajectory(*task.sized(*start))
+        np.testing.assert_array_equal(trajectory.likely_betas.numpy(), likely)
+        assert float(trajectory.shape_misfit().detach()) == 0
