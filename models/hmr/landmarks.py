@@ -81,7 +81,9 @@ _BONES = (*_LEFT_BONES, *_RIGHT_BONES, *_CROSS_BONES)
 BONES = [(index(bone.start), index(bone.end)) for bone in _BONES]
 """As indices into SITES: (from, to)."""
 BONE_WEIGHTS = torch.tensor([bone.weight for bone in _BONES])
-STRETCHES, SHIFTS = (np.array([bone[i] for bone in _BONES]) for i in (2, 3))
+STRETCHES = np.array([bone.stretch for bone in _BONES])
+SHIFTS = np.array([bone.shift for bone in _BONES])
+_STARTS, _ENDS = (list(ends) for ends in zip(*BONES, strict=True))
 # The network's limbs reach half as far towards or away from the camera as the true ones, on the right side.
 # As a measurement that is too uncertain to be doubled; to begin with it is the better guess.
 _START_STRETCH = 2.0
@@ -116,8 +118,7 @@ def network_bones(world: Array, start: bool = False) -> Array:
     Returns:
         (..., len(BONES), 3) metres, on the same axes.
     """
-    first, last = zip(*BONES, strict=True)
-    bones = world[..., last, :] - world[..., first, :]
+    bones = world[..., _ENDS, :] - world[..., _STARTS, :]
     stretches = np.where(_UNCALIBRATED, _START_STRETCH, STRETCHES) if start else STRETCHES
     bones[..., 2] = stretches * bones[..., 2] + SHIFTS
     return bones
@@ -125,8 +126,7 @@ def network_bones(world: Array, start: bool = False) -> Array:
 
 def bone_directions(landmarks: Tensor) -> Tensor:
     """(..., len(SITES), 3) positions into the unit vectors (..., len(BONES), 3) along BONES."""
-    start, end = zip(*BONES, strict=True)
-    return directions(landmarks[..., end, :] - landmarks[..., start, :])
+    return directions(landmarks[..., _ENDS, :] - landmarks[..., _STARTS, :])
 
 
 def directions(bones: Tensor) -> Tensor:
