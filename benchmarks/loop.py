@@ -40,7 +40,6 @@ from stages.facts import finite
 ROOT = Path(__file__).parent.parent
 CODE = ("models", "stages", "configs", "benchmarks")  # what a run's figures depend on
 RESULTS = Path(__file__).with_suffix(".jsonl")
-STARTS = ("init", "video", "heavy")
 
 
 @dataclass(frozen=True)
@@ -241,7 +240,7 @@ def parsed(call: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("bench", type=Path)
     parser.add_argument("--sequence", nargs="+", metavar="NAME", help="default: all")
-    parser.add_argument("--start", nargs="+", choices=STARTS, default=STARTS[:2])
+    parser.add_argument("--start", nargs="+", choices=loop_table.TITLES, default=("init", "video"))
     parser.add_argument("--inputs", nargs="+", choices=INPUTS, default=INPUTS)
     parser.add_argument("--variant", nargs="+", choices=VARIANTS, default=tuple(VARIANTS), metavar="NAME")
     parser.add_argument("--seed", nargs="+", type=int, default=(0, 1))
