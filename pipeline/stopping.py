@@ -1,10 +1,14 @@
 """Stops by SIGINT and SIGTERM: clean, and not lost where a library swallows the exception.
 
 Python raises them wherever it happens to be. From within foreign code that called back into Python none can
-get out: it is dropped, and what follows, an error or a result cut short, is not what it seems.
+get out: it is dropped, and what follows, an error or a result cut short, is not what it seems. Where a
+compiled module sets itself up it even ends the process (torch: "terminate called"), so stops wait until
+an import is done.
 """
 
+import _thread
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +18,8 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came; everything that ends cleanly on Ctrl-C ends cleanly on this."""
 
 
+IMPORT_CHECK = 0.02  # seconds between looks whether an import is done that a stop waits for
+
 _asked: list[type[KeyboardInterrupt]] = []  # for a stop, in the `stoppable` block that runs
 
 
@@ -21,7 +27,8 @@ _asked: list[type[KeyboardInterrupt]] = []  # for a stop, in the `stoppable` blo
 def stoppable() -> Iterator[None]:
     """In a program's main thread: SIGINT raises KeyboardInterrupt, SIGTERM Terminated.
 
-    SIGINT stays ignored where it is. A block that fails after a signal ends with the signal's exception.
+    Amid an import both come when it is done. SIGINT stays ignored where it is. A block that fails after a
+    signal ends with the signal's exception.
     """
     heard = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
@@ -57,4 +64,20 @@ def believed() -> Iterator[None]:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     _asked.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
-    raise _asked[-1]
+    if not _imports(frame):
+        raise _asked[-1]
+    # No threading.Thread: it takes locks, which the interrupted code may hold.
+    _thread.start_new_thread(_send_again, (number, _thread.get_ident()))
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether the code that a signal interrupted is part of an import."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
+
+
+def _send_again(number: int, thread: int) -> None:
+    time.sleep(IMPORT_CHECK)
+    if _asked:  # else the block has ended, and nothing would hear it
+        signal.pthread_kill(thread, number)
