@@ -59,12 +59,15 @@ class Variant:
 
 def ablations() -> dict[str, Variant]:
     """The joint optimisation without one thing: every weight that is on, what spreads moves
-    over time, the warm-up, two phases."""
+    over time, the warm-up, two phases.
+
+    All maps here are relative: without `depth_relative` is without `depth`.
+    """
     needs = {"height": INPUTS[2:], "depth": INPUTS[1:]}
     found = {
         f"no {name}": Variant({"weights": {name: 0.0}}, inputs=needs.get(name.partition("_")[0], INPUTS))
         for name, value in Weights()
-        if value > 0
+        if value > 0 and name != "depth_relative"
     }
     return found | {
         "no kernel": Variant({"kernel_seconds": 0.0}),

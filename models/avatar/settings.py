@@ -43,6 +43,7 @@ class Weights(_Section):
     depth_points: Weight = Field(
         default=0.0, description="seen Gaussians against the depth maps' nearest points, Huber"
     )
+    depth_relative: Weight = Field(default=0.35, description="factor on depth for maps without a scale")
     depth_low: Weight = Field(default=0.3, description="share of the depth's low frequencies, which lean")
     margin: Weight = Field(
         default=2000.0, description="point to mesh: distance beyond the cloth margin, squared"

@@ -65,6 +65,24 @@ def test_several_frames_a_step_are_the_mean_of_single_ones(body: BodyModel, kind
         assert (found - mean).norm() <= 1e-4 * mean.norm() + 1e-7, name
 
 
+@pytest.mark.parametrize(("slope", "share"), [(0.0025, 0.35), (None, 1.0)])
+def test_only_maps_without_a_scale_are_trusted_less(
+    body: BodyModel, slope: float | None, share: float
+) -> None:
+    evidence, settings = evidence_with_everything(body), settings_for(1)
+    crops = crops_of(evidence)
+
+    def term(factor: float) -> float:
+        weights = settings.weights.model_copy(update={"depth_relative": factor})
+        chosen = settings.model_copy(update={"weights": weights})
+        scene = replace(scene_of(evidence, body, chosen), slope=slope)
+        phase = Phase(scene, plan_of("joint", crops, [2]))
+        return float(phase._terms(together([crops[2]]))["depth"].detach())
+
+    assert term(1.0) > 0
+    assert term(0.35) == pytest.approx(share * term(1.0), rel=1e-5)
+
+
 def test_depth_and_ground_say_nothing_about_size(body: BodyModel) -> None:
     """Everything twice as far away and twice as large is compared as before."""
     scene = scene_of(evidence_with_everything(body), body, settings_for(1))
