@@ -62,7 +62,7 @@ def run(work: Work) -> dict[str, Any]:
 
 STAGE = Stage(
     name="optimize",
-    version=15,
+    version=16,
     needs=("frames", "detect", "poses", "masks", "depth"),
     settings=OptimizeSettings,
     run=run,
