@@ -223,9 +223,8 @@ class Phase:
             terms = {"silhouette": w.silhouette * compared.silhouette, "l1": w.l1 * compared.color}
             terms["dssim"] = w.dssim * (1 - ssim(compared.seen, compared.wanted, crop.sizes))
             if scene.use_depth and crop.depth is not None:
-                size, trust = 1.0, w.depth
-                if scene.slope is not None:
-                    size, trust = scene.to_aligned_size(), w.depth * w.depth_relative
+                size = 1.0 if scene.slope is None else scene.to_aligned_size()
+                trust = w.depth if scene.slope is None else w.depth * w.depth_relative
                 depth = size * drawn.depth
                 terms["depth"] = trust * depth_loss(depth, drawn.alpha, crop, scene.slope, w.depth_low)
                 if w.depth_points:
